@@ -1,0 +1,49 @@
+"""The ``visionscaling`` command: one module of this package per subcommand, imported only when asked for.
+
+A subcommand module has ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> exit status``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from visionscaling_ros.errors import VisionScalingError
+
+# subcommand -> module in this package
+COMMANDS = {
+    'up': 'up',
+    'demo': 'demo',
+    'edge-server': 'edge_server',
+    'shape-link': 'shape_link',
+    'train': 'train',
+    'evaluate': 'evaluate',
+    'bench-graph': 'bench_graph',
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the subcommand named first in ``argv``; returns its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog='visionscaling', description="Scales a robot's vision, slot by slot."
+    )
+    subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    chosen = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    for command, module_name in COMMANDS.items():
+        if chosen is not None and command != chosen:
+            continue
+        module = importlib.import_module(f'visionscaling_ros.cli.{module_name}')
+        subparser = subparsers.add_parser(command, help=module.HELP, description=module.HELP)
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    namespace = parser.parse_args(arguments)
+    try:
+        return int(namespace.run(namespace))
+    except KeyboardInterrupt:
+        return 130
+    except VisionScalingError as error:
+        print(f'visionscaling: {error}', file=sys.stderr)
+        return 2

@@ -1,0 +1,1 @@
+"""What to do: the decision problem, policies and estimators. NumPy and the standard library only."""

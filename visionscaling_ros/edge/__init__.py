@@ -1,0 +1,1 @@
+"""Where else: inference client, embedded server, pacing, link estimation and shaping."""

@@ -1,0 +1,1 @@
+"""How it starts: one description of the graph, used by launch files and by ``visionscaling up``."""

@@ -1,0 +1,1 @@
+"""The machine: GPU clocks, power models and meters."""
