@@ -1,0 +1,79 @@
+"""Shrinks and encodes the frames that go to the edge, one at a time, newest first."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from visionscaling_ros.datatypes import DropReason, ImageArray
+from visionscaling_ros.errors import ImageFormatError
+from visionscaling_ros.pipeline.cost_table import CostTable
+from visionscaling_ros.pipeline.frame import Frame
+from visionscaling_ros.pipeline.newest_slot import NewestSlot
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An encoded frame on its way to the edge bridge."""
+
+    frame: Frame
+    jpeg: bytes
+    image_width_px: int
+    image_height_px: int
+
+
+class UploadWorker:
+    """One thread that encodes.
+
+    :param encode: BGR image (H, W, 3) and input size [px] to JPEG bytes.
+    :param on_upload: called from the worker's thread with every encoded frame.
+    :param on_failed: called with a frame that could not be encoded, why, and in words.
+    :param costs: corrected by the size of every encoded frame.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[ImageArray, int], bytes],
+        on_upload: Callable[[Upload], None],
+        on_failed: Callable[[Frame, DropReason, str], None],
+        costs: CostTable,
+    ) -> None:
+        self._encode = encode
+        self._on_upload = on_upload
+        self._on_failed = on_failed
+        self._costs = costs
+        self._slot: NewestSlot[Frame] = NewestSlot()
+        self._thread = threading.Thread(target=self._run, name='upload_worker', daemon=True)
+
+    def start(self) -> None:
+        """Start taking frames."""
+        self._thread.start()
+
+    def put(self, frame: Frame) -> Frame | None:
+        """Hand a frame over without waiting; returns the older one it displaces."""
+        return self._slot.put(frame)
+
+    def stop(self) -> Frame | None:
+        """Finish the frame being encoded and stop; returns the one still waiting."""
+        waiting = self._slot.close()
+        if self._thread.is_alive():
+            self._thread.join()
+        return waiting
+
+    def _run(self) -> None:
+        while (frame := self._slot.take()) is not None:
+            try:
+                self._upload(frame)
+            except ImageFormatError as error:
+                self._on_failed(frame, DropReason.INVALID_IMAGE, str(error))
+            except Exception as error:  # an encoder may raise anything; the robot keeps running
+                self._on_failed(frame, DropReason.EDGE_FAILED, f'encoding failed: {error!r}')
+
+    def _upload(self, frame: Frame) -> None:
+        allocation = frame.allocation
+        assert allocation is not None
+        image = frame.decode()
+        jpeg = self._encode(image, allocation.input_size_px)
+        self._costs.observe_upload(allocation.model, allocation.input_size_px, 8.0 * len(jpeg))
+        self._on_upload(Upload(frame, jpeg, image.shape[1], image.shape[0]))
