@@ -24,7 +24,7 @@ class FrameShares:
         processed_fps = sum(rates_fps)
         total_fps = max(arrival_fps, processed_fps)
         owed = list(deficits) or [0.0] * len(rates_fps)
-        self._deficits = [*owed, -sum(owed)]
+        self._deficits = [*owed, min(0.0, -sum(owed))]
         if total_fps <= 0.0:
             self._shares = [0.0] * len(rates_fps) + [1.0]
         else:
