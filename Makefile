@@ -1,0 +1,42 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+IN_ENVIRONMENT := . tools/env.bash &&
+
+# given on the command line, as in: make demo DURATION=60 POLICY=fixed
+DEMO_OPTIONS = $(if $(DURATION),--duration '$(DURATION)') $(if $(VIDEO),--video '$(VIDEO)') \
+  $(if $(TRACE),--trace '$(TRACE)') $(if $(POLICY),--policy '$(POLICY)') \
+  $(if $(RATE),--rate '$(RATE)') $(ARGS)
+
+.PHONY: help setup demo test lint bench-graph clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo         the whole loop with a live table and a report'
+	@echo '                  options: DURATION=seconds VIDEO=path TRACE=path POLICY=name RATE=frames/s'
+	@echo 'make test         all tests (ARGS=... goes to pytest)'
+	@echo 'make lint         ruff and mypy'
+	@echo 'make bench-graph  loss, latency and CPU of the frame path (ARGS=... goes to the command)'
+	@echo 'make setup        only the set-up that each of these does first'
+	@echo 'make clean        remove all that the set-up made'
+	@echo 'PYTHON=python3.12 names another Python (3.10 to 3.14)'
+
+setup:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo 'set-up: $(PYTHON) is missing: install Python 3.10 to 3.14' >&2; exit 1; }
+	@$(PYTHON) tools/prerequisites.py
+	@$(PYTHON) tools/bootstrap.py
+
+demo: setup
+	@$(IN_ENVIRONMENT) visionscaling demo $(DEMO_OPTIONS)
+
+test: setup
+	@$(IN_ENVIRONMENT) pytest $(ARGS)
+
+lint: setup
+	@$(IN_ENVIRONMENT) ruff check && mypy
+
+bench-graph: setup
+	@$(IN_ENVIRONMENT) visionscaling bench-graph $(ARGS)
+
+clean:
+	rm -rf .venv build install log
