@@ -39,21 +39,23 @@ def make_header(stamp_ns: int, frame_id: str = '') -> Header:
     return Header(stamp=ns_to_stamp(stamp_ns), frame_id=frame_id)
 
 
-def bgr_to_image(image_bgr: ImageArray, header: Header) -> Image:
-    """An Image message of a BGR array (H, W, 3).
+def to_byte_array(data: memoryview | bytes) -> array.array[int]:
+    """Bytes in the one form that rclpy's setters take fast on every distribution."""
+    values = array.array('B')
+    values.frombytes(data)
+    return values
 
-    ``array.array`` filled by ``frombytes`` is the one form rclpy takes fast on every distribution.
-    """
+
+def bgr_to_image(image_bgr: ImageArray, header: Header) -> Image:
+    """An Image message of a BGR array (H, W, 3)."""
     height_px, width_px = image_bgr.shape[:2]
-    data = array.array('B')
-    data.frombytes(memoryview(np.ascontiguousarray(image_bgr)).cast('B'))
     return Image(
         header=header,
         height=height_px,
         width=width_px,
         encoding='bgr8',
         step=3 * width_px,
-        data=data,
+        data=to_byte_array(memoryview(np.ascontiguousarray(image_bgr)).cast('B')),
     )
 
 

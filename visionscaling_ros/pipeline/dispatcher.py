@@ -23,7 +23,7 @@ from visionscaling_ros.pipeline.frame_books import BooksSnapshot, FrameBooks
 from visionscaling_ros.pipeline.frame_shares import FrameShares
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
 from visionscaling_ros.pipeline.local_worker import LocalWorker
-from visionscaling_ros.pipeline.upload_worker import Upload, UploadWorker
+from visionscaling_ros.pipeline.upload_worker import Encode, Upload, UploadWorker
 
 EDGE_ANSWER_GRACE_S = 0.5  # the bridge answers by a frame's deadline; past this it never will
 UNLIMITED_FPS = 1e6  # the safe local operating point takes whatever arrives
@@ -58,7 +58,7 @@ class Dispatcher:
         self,
         *,
         detector_of: Callable[[str], DetectorPort],
-        encode: Callable[[ImageArray, int], bytes],
+        encode: Encode,
         on_upload: Callable[[Upload], None],
         on_fate: Callable[[FrameFate], None],
         on_error: Callable[[DropReason, str], None],

@@ -12,6 +12,8 @@ from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.frame import Frame
 from visionscaling_ros.pipeline.newest_slot import NewestSlot
 
+Encode = Callable[[ImageArray, int], bytes]  # BGR image (H, W, 3), input size [px] -> JPEG
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -34,7 +36,7 @@ class UploadWorker:
 
     def __init__(
         self,
-        encode: Callable[[ImageArray, int], bytes],
+        encode: Encode,
         on_upload: Callable[[Upload], None],
         on_failed: Callable[[Frame, DropReason, str], None],
         costs: CostTable,

@@ -1,0 +1,48 @@
+"""The mAP of the frames processed lately, taken beside the work and not in its way."""
+
+from __future__ import annotations
+
+import threading
+
+from visionscaling_ros.datatypes import Detections
+from visionscaling_ros.vision.accuracy import LiveAccuracy
+
+PERIOD_S = 1.0
+
+
+class LiveAccuracyThread:
+    """Evaluates once a second in a thread of its own, while there is ground truth.
+
+    :param window_frames: frames the mAP is taken over.
+    """
+
+    def __init__(self, window_frames: int) -> None:
+        self._accuracy = LiveAccuracy(window_frames)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._has_truth = False
+        self.map_50_95 = float('nan')
+        self._thread = threading.Thread(target=self._run, name='live_accuracy', daemon=True)
+        self._thread.start()
+
+    def add_truth(self, stamp_ns: int, truth: Detections) -> None:
+        """What is really in the image of this stamp."""
+        with self._lock:
+            self._has_truth = True
+            self._accuracy.add_truth(stamp_ns, truth)
+
+    def add_result(self, stamp_ns: int, result: Detections) -> None:
+        """What was detected in it; needless without ground truth."""
+        if self._has_truth:
+            with self._lock:
+                self._accuracy.add_result(stamp_ns, result)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(PERIOD_S):
+            if self._has_truth:
+                self.map_50_95 = self._accuracy.map_50_95()
