@@ -84,6 +84,7 @@ class EdgeBridgeNode(ManagedNode):
 
     def activate(self) -> None:
         """Connect."""
+        self._activated_s = time.monotonic()
         self._radio = self._make_radio(0.0)
         self._bridge = self._make_bridge()
         self.every(1.0 / self.parameters['state_rate_hz'], self._tick)
@@ -184,6 +185,7 @@ class EdgeBridgeNode(ManagedNode):
         self._radio.update(snapshot.sent_bytes, time.monotonic())
         self._link = msg.LinkState(
             header=make_header(self.get_clock().now().nanoseconds),
+            uptime_s=time.monotonic() - self._activated_s,
             radio_energy_j=self._radio.energy_j,
             radio_power_w=self._radio.power_w,
             radio_fixed_w=self.parameters['radio_fixed_w'],

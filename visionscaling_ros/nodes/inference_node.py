@@ -177,6 +177,7 @@ class InferenceNode(ManagedNode):
             max_age_s=self.parameters['max_age_s'],
             window_s=self.parameters['statistics_window_s'],
         )
+        self._activated_s = time.monotonic()
         self._decision_s = self._link_s = float('-inf')
         self._dispatcher.start()
         self._input = ImageInput(
@@ -344,6 +345,7 @@ class InferenceNode(ManagedNode):
         books = self._dispatcher.snapshot()
         state = books_to_msg(books)
         state.header = make_header(self.get_clock().now().nanoseconds)
+        state.uptime_s = time.monotonic() - self._activated_s
         state.slot = self._dispatcher.slot
         state.fallback = self._dispatcher.fallback
         state.lost_in_transport = self._input.lost if self._input is not None else 0

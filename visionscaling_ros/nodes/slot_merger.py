@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from visionscaling_ros import msg
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.datatypes import SlotState
 from visionscaling_ros.nodes.conversions import (
-    NANOSECONDS,
     msg_to_allocation,
     msg_to_operating_point,
-    stamp_to_ns,
 )
+
+Counted = msg.InferenceState | msg.GpuState | msg.LinkState
 
 
 class SlotMerger:
     """Keeps the newest state messages and turns their counters into rates.
 
-    Rates come from the counters' own stamps, so a message that is late or lost falsifies nothing.
+    Rates come from the counters and their own clock, so a message that is late or lost falsifies nothing.
     """
 
     def __init__(self) -> None:
@@ -39,14 +38,15 @@ class SlotMerger:
         if inference is None or inference is before:
             return None
         self._inference_before = inference
-        duration_s = _elapsed_s(inference, before)
-        if before is None or duration_s <= 0.0:
+        if before is None:
             return None
+        duration_s = _elapsed_s(inference, before)
 
         def rate(name: str) -> float:
             return _delta(getattr(inference, name), getattr(before, name)) / duration_s
 
         measured_map = inference.measured_map
+        power_w = _power_w(gpu, gpu_before, link, link_before)
         return SlotState(
             slot=slot,
             duration_s=duration_s,
@@ -68,7 +68,8 @@ class SlotMerger:
             operating_points=tuple(msg_to_operating_point(p) for p in inference.operating_points),
             **_gpu_fields(gpu),
             **_link_fields(link, link_before),
-            **_energy(duration_s, (gpu, gpu_before), (link, link_before)),
+            power_w=power_w,
+            energy_j=power_w * duration_s,
         )
 
     def device(self) -> DeviceModel:
@@ -84,10 +85,8 @@ class SlotMerger:
         )
 
 
-def _elapsed_s(now: msg.InferenceState, before: msg.InferenceState | None) -> float:
-    if before is None:
-        return 0.0
-    return (stamp_to_ns(now.header.stamp) - stamp_to_ns(before.header.stamp)) / NANOSECONDS
+def _elapsed_s(now: Counted, before: Counted) -> float:
+    return max(1e-9, _delta(now.uptime_s, before.uptime_s))
 
 
 def _delta(now: float, before: float) -> float:
@@ -115,8 +114,7 @@ def _link_fields(
         return {'edge_reachable': False}
     sent_bps = 0.0
     if before is not None:
-        elapsed_s = _elapsed_s(link, before)  # type: ignore[arg-type]
-        sent_bps = 8.0 * _delta(link.sent_bytes, before.sent_bytes) / elapsed_s
+        sent_bps = 8.0 * _delta(link.sent_bytes, before.sent_bytes) / _elapsed_s(link, before)
     return {
         'uplink_throughput_bps': sent_bps,
         'uplink_capacity_bps': link.capacity_bps,
@@ -128,16 +126,17 @@ def _link_fields(
     }
 
 
-def _energy(
-    duration_s: float, *sources: Sequence[msg.GpuState | msg.LinkState | None]
-) -> dict[str, float]:
-    """Power and energy of the slot, each source over its own stamps. NaN without gpu_state."""
-    power_w = 0.0
-    for now, before in sources:
-        if now is None or before is None or now is before:
-            if isinstance(now or before, msg.GpuState) or (now is None and before is None):
-                continue
-            continue
-        name = 'energy_j' if isinstance(now, msg.GpuState) else 'radio_energy_j'
-        power_w += _delta(getattr(now, name), getattr(before, name)) / _elapsed_s(now, before)
-    return {'power_w': power_w, 'energy_j': power_w * duration_s}
+def _power_w(
+    gpu: msg.GpuState | None,
+    gpu_before: msg.GpuState | None,
+    link: msg.LinkState | None,
+    link_before: msg.LinkState | None,
+) -> float:
+    """Mean power of GPU, base and radio; NaN without news from gpu_clock_node."""
+    if gpu is None or gpu_before is None or gpu is gpu_before:
+        return math.nan
+    power_w = _delta(gpu.energy_j, gpu_before.energy_j) / _elapsed_s(gpu, gpu_before)
+    if link is None or link_before is None or link is link_before:
+        return power_w
+    radio_j = _delta(link.radio_energy_j, link_before.radio_energy_j)
+    return power_w + radio_j / _elapsed_s(link, link_before)
