@@ -1,0 +1,71 @@
+"""``visionscaling edge-server``: the other end of the link."""
+
+from __future__ import annotations
+
+import argparse
+
+from visionscaling_ros.edge.relative_detections import RelativeDetections
+from visionscaling_ros.edge.server import EdgeServer
+from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.vision.jpeg import decode_jpeg
+from visionscaling_ros.vision.model_zoo import available_models, load_detector
+
+HELP = 'inference server for robots that offload (Open Inference Protocol v2 over gRPC)'
+
+
+class DetectorRunner:
+    """The edge server's :class:`ModelRunner` over this package's detectors."""
+
+    def __init__(self, models: tuple[str, ...]) -> None:
+        self._detectors = {name: load_detector(name) for name in models}
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """The models it has."""
+        return tuple(self._detectors)
+
+    def class_names(self, model: str) -> tuple[str, ...]:
+        """Names of the classes of ``model``."""
+        return tuple(self._detectors[model].class_names)
+
+    def input_sizes_px(self, model: str) -> tuple[int, ...]:
+        """The input sizes of ``model``."""
+        return tuple(self._detectors[model].input_sizes_px)
+
+    def warm_up(self) -> None:
+        """Run every model once at every input size."""
+        for detector in self._detectors.values():
+            for size_px in detector.input_sizes_px:
+                detector.warm_up(size_px)
+
+    def run(self, model: str, input_size_px: int, jpeg: bytes) -> RelativeDetections:
+        """Decode and detect; raises ImageFormatError if ``jpeg`` is no image."""
+        detector = self._detectors[model]
+        image_bgr = decode_jpeg(jpeg)
+        prepared = detector.preprocess(image_bgr, input_size_px)
+        detections = detector.postprocess(detector.forward(prepared), prepared)
+        height_px, width_px = image_bgr.shape[:2]
+        return RelativeDetections.from_pixels(detections, width_px, height_px)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen on (%(default)s)')
+    parser.add_argument('--port', type=int, default=8001, help='0: a free one (%(default)s)')
+    parser.add_argument('--models', nargs='+', metavar='MODEL', help='models to serve (all)')
+    parser.add_argument('--threads', type=int, default=1, help='CPU threads (%(default)s)')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    if not 0 <= arguments.port <= 65535:
+        raise InvalidValueError('--port', arguments.port, '0 to 65535')
+    if arguments.threads < 1:
+        raise InvalidValueError('--threads', arguments.threads, 'at least 1')
+    models = tuple(arguments.models or available_models())
+    import torch  # noqa: PLC0415 slow, and of no use before the arguments are known to be good
+
+    torch.set_num_threads(arguments.threads)
+    server = EdgeServer(DetectorRunner(models), host=arguments.host, port=arguments.port)
+    server.serve(lambda address: print(f'edge server ready on {address}', flush=True))
+    return 0
