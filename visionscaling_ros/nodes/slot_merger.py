@@ -18,7 +18,7 @@ Counted = msg.InferenceState | msg.GpuState | msg.LinkState
 class SlotMerger:
     """Keeps the newest state messages and turns their counters into rates.
 
-    Rates come from the counters and their own clock, so a message that is late or lost falsifies nothing.
+    Rates come from the counters and their own clock, so a late or lost message falsifies nothing.
     """
 
     def __init__(self) -> None:
