@@ -16,12 +16,15 @@ from visionscaling_ros.edge.bridge import EdgeBridge
 from visionscaling_ros.edge.client import GrpcEdgeClient
 from visionscaling_ros.edge.offload import OffloadFrame, OffloadOutcome
 from visionscaling_ros.errors import ImageFormatError
-from visionscaling_ros.hardware.radio_power import RadioPowerModel
+from visionscaling_ros.hardware.radio_power import RadioEnergyMeter, RadioPowerModel
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header
 from visionscaling_ros.nodes.managed_node import OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.offload_format import parse_offload_label
 from visionscaling_ros.nodes.parameters import Parameter
+
+RADIO = RadioPowerModel()
+RADIO_PARAMETERS = ('radio_fixed_w', 'radio_w_per_mbps', 'radio_tail_s')
 
 PARAMETERS = (
     Parameter('server', '127.0.0.1:8001', 'Inference server, host:port'),
@@ -40,9 +43,15 @@ PARAMETERS = (
         'decision_timeout_s', 3.0, 'Without a decision for this long the rate ceiling is lifted',
         's', 0.1, 60.0,
     ),
-    Parameter('radio_fixed_w', 0.54, 'Power of the radio while on, tail included', 'W', 0.0, 50.0),
-    Parameter('radio_w_per_mbps', 0.0795, 'Power a rate of 1 Mbit/s adds', 'W', 0.0, 10.0),
-    Parameter('radio_tail_s', 1.0, 'Time the radio stays on after a transfer', 's', 0.0, 60.0),
+    Parameter(
+        'radio_fixed_w', RADIO.fixed_w, 'Power of the radio while on, tail included', 'W', 0.0, 50.0
+    ),
+    Parameter(
+        'radio_w_per_mbps', RADIO.w_per_mbps, 'Power a rate of 1 Mbit/s adds', 'W', 0.0, 10.0
+    ),
+    Parameter(
+        'radio_tail_s', RADIO.tail_s, 'Time the radio stays on after a transfer', 's', 0.0, 60.0
+    ),
 )  # fmt: skip
 
 
@@ -65,8 +74,9 @@ class EdgeBridgeNode(ManagedNode):
         if 'server' in names:
             self._bridge.close()
             self._bridge = self._make_bridge()
-        if names & {'radio_fixed_w', 'radio_w_per_mbps', 'radio_tail_s'}:
-            self._radio = self._make_radio(self._radio.energy_j)
+            self._sent_bytes = 0
+        if names.intersection(RADIO_PARAMETERS):
+            self._radio.set_model(self._radio_model())
 
     def configure(self) -> None:
         """Open the topics."""
@@ -85,7 +95,8 @@ class EdgeBridgeNode(ManagedNode):
     def activate(self) -> None:
         """Connect."""
         self._activated_s = time.monotonic()
-        self._radio = self._make_radio(0.0)
+        self._sent_bytes = 0
+        self._radio = RadioEnergyMeter(self._radio_model())
         self._bridge = self._make_bridge()
         self.every(1.0 / self.parameters['state_rate_hz'], self._tick)
 
@@ -123,8 +134,8 @@ class EdgeBridgeNode(ManagedNode):
             probe_interval_s=self.parameters['probe_interval_s'],
         )
 
-    def _make_radio(self, energy_j: float) -> RadioPowerModel:
-        raise NotImplementedError
+    def _radio_model(self) -> RadioPowerModel:
+        return RadioPowerModel(*(self.parameters[name] for name in RADIO_PARAMETERS))
 
     def _on_decision(self, message: msg.SlotDecision) -> None:
         self._decision_s = time.monotonic()
@@ -182,12 +193,13 @@ class EdgeBridgeNode(ManagedNode):
         if time.monotonic() - self._decision_s > self.parameters['decision_timeout_s']:
             self._bridge.set_tx_rate_bps(0.0)
         snapshot = self._bridge.snapshot()
-        self._radio.update(snapshot.sent_bytes, time.monotonic())
+        radio = self._radio.update(snapshot.sent_bytes - self._sent_bytes)
+        self._sent_bytes = snapshot.sent_bytes
         self._link = msg.LinkState(
             header=make_header(self.get_clock().now().nanoseconds),
             uptime_s=time.monotonic() - self._activated_s,
-            radio_energy_j=self._radio.energy_j,
-            radio_power_w=self._radio.power_w,
+            radio_energy_j=radio.energy_j,
+            radio_power_w=radio.power_w,
             radio_fixed_w=self.parameters['radio_fixed_w'],
             radio_w_per_mbps=self.parameters['radio_w_per_mbps'],
             **dataclasses.asdict(snapshot),

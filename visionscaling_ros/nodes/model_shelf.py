@@ -17,7 +17,7 @@ from visionscaling_ros.vision.model_zoo import (
     input_sizes_px,
     load_detector,
 )
-from visionscaling_ros.vision.street_scene import StreetScene
+from visionscaling_ros.vision.scene.street_scene import StreetScene
 
 
 def check_models(models: Sequence[str], sizes_px: Sequence[int]) -> None:

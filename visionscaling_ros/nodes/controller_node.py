@@ -1,0 +1,182 @@
+"""Every slot: merges what was measured, asks the policy, publishes what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from visionscaling_ros import msg
+from visionscaling_ros.control.evaluation import evaluate_slot
+from visionscaling_ros.control.forecast import Forecaster
+from visionscaling_ros.control.policy import POLICY_NAMES, Policy, make_policy
+from visionscaling_ros.control.settings import ControlSettings
+from visionscaling_ros.datatypes import SlotDecision, SlotState
+from visionscaling_ros.nodes import topics
+from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, slot_state_to_msg
+from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
+from visionscaling_ros.nodes.parameters import Parameter
+from visionscaling_ros.nodes.slot_merger import SlotMerger
+
+DEFAULTS = ControlSettings()
+
+PARAMETERS = (
+    Parameter('slot_duration_s', 1.0, 'Length of a slot', 's', 0.1, 60.0, read_only=True),
+    Parameter('policy', 'visionscaling', 'Policy that decides', choices=POLICY_NAMES),
+    Parameter(
+        'accuracy_target_map', DEFAULTS.accuracy_target_map, 'mAP 50:95 to reach on average', '',
+        0.0, 1.0,
+    ),
+    Parameter(
+        'weight_energy', DEFAULTS.weight_energy, 'Weight of energy in the cost', '', 0.0, 100.0
+    ),
+    Parameter(
+        'weight_rate', DEFAULTS.weight_rate, 'Weight of processed frames in the cost', '',
+        0.0, 100.0,
+    ),
+    Parameter('fixed_model', '', "Detector of the policy 'fixed'; empty: it chooses"),
+    Parameter(
+        'fixed_input_size_px', 0, "Input size of the policy 'fixed'; 0: it chooses", 'px', 0, 4096
+    ),
+)  # fmt: skip
+
+
+class ControllerNode(ManagedNode):
+    """Forecaster and policy behind topics."""
+
+    def __init__(self) -> None:
+        super().__init__('controller_node', PARAMETERS)
+        self._decision: SlotDecision | None = None
+        self._trouble = 'waiting for inference_state'
+
+    def on_parameters_changed(self, names: set[str]) -> None:
+        """Take new settings from the next slot on."""
+        if self.active:
+            self._make_policy()
+
+    def configure(self) -> None:
+        """Open the topics."""
+        publish, subscribe = self.create_lifecycle_publisher, self.create_subscription
+        self._decision_publisher = publish(
+            msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
+        )
+        self._state_publisher = publish(msg.SlotState, topics.SLOT_STATE, topics.STATE_QOS)
+        self._merger = SlotMerger()
+        self._inputs = [
+            subscribe(
+                message_type,
+                topic,
+                lambda message, name=name: setattr(self._merger, name, message),
+                topics.STATE_QOS,
+            )
+            for message_type, topic, name in (
+                (msg.InferenceState, topics.INFERENCE_STATE, 'inference'),
+                (msg.GpuState, topics.GPU_STATE, 'gpu'),
+                (msg.LinkState, topics.LINK_STATE, 'link'),
+            )
+        ]
+
+    def activate(self) -> None:
+        """Start the slots."""
+        self._slot = 0
+        self._fit = 0.0
+        self._decision = None
+        self._forecaster = Forecaster()
+        self._make_policy()
+        self.every(self.parameters['slot_duration_s'], self._end_slot)
+
+    def cleanup(self) -> None:
+        """Close the topics."""
+        for subscription in getattr(self, '_inputs', ()):
+            self.destroy_subscription(subscription)
+        self._inputs = []
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
+        """What is being decided, and what stands in the way."""
+        if self.count_publishers(topics.SLOT_DECISION) > 1:
+            words = (
+                f'{self.count_publishers(topics.SLOT_DECISION)} controllers publish slot_decision '
+                'for this robot; stop all but one'
+            )
+            self.warn('controllers', words)
+            return ERROR, words, {}
+        if self._trouble:
+            return WARN, self._trouble, {'slot': self._slot}
+        decision = self._decision
+        assert decision is not None
+        return OK, f'{decision.policy}: slot {decision.slot}', {
+            'decision_time_s': decision.decision_time_s,
+            'multiplier': decision.multiplier,
+            'expected_map': decision.expected_map,
+            'expected_power_w': decision.expected_power_w,
+        }  # fmt: skip
+
+    def _make_policy(self) -> None:
+        names = {field.name for field in dataclasses.fields(ControlSettings)}
+        values: Mapping[str, Any] = {
+            p.name: self.parameters[p.name] for p in PARAMETERS if p.name in names
+        }
+        self._settings = dataclasses.replace(DEFAULTS, **values)
+        self._policy: Policy = make_policy(self.parameters['policy'], self._settings)
+
+    def _end_slot(self) -> None:
+        policy = self._decision.policy if self._decision else ''
+        state = self._merger.merge(self._slot, policy)
+        if state is None:
+            self._trouble = 'no inference_state: is inference_node running?'
+            self.warn('inference_state', self._trouble)
+            return
+        if not state.operating_points:
+            self._trouble = 'inference_node offers no operating point'
+            return
+        state = self._scored(state)
+        self._publish_state(state)
+        self._forecaster.observe(state)
+        self._policy.observe(state)
+        if self._decision is None and state.arrival_fps <= 0.0:
+            self._trouble = 'waiting for the first frames'
+            return
+        self._trouble = ''
+        self._decide()
+
+    def _scored(self, state: SlotState) -> SlotState:
+        score = evaluate_slot(state, self._settings, self._merger.device())
+        self._fit += score.constraint
+        return dataclasses.replace(
+            state,
+            achieved_map=state.achieved_map if state.map_measured else score.table_map,
+            cost=score.cost,
+            constraint=score.constraint,
+            cumulative_fit=max(0.0, self._fit),
+        )
+
+    def _decide(self) -> None:
+        self._slot += 1
+        forecast = self._forecaster.forecast(
+            self._slot, self.parameters['slot_duration_s'], self._merger.device()
+        )
+        started_s = time.perf_counter()
+        decision = self._policy.decide(forecast)
+        self._decision = dataclasses.replace(
+            decision, decision_time_s=time.perf_counter() - started_s
+        )
+        self._decision_publisher.publish(decision_to_msg(self._decision, self._header()))
+
+    def _publish_state(self, state: SlotState) -> None:
+        if not math.isfinite(state.cost):
+            self.warn('cost', 'the cost of the last slot is unknown: no gpu_state')
+        self._state_publisher.publish(slot_state_to_msg(state, self._header()))
+
+    def _header(self) -> Any:
+        return make_header(self.get_clock().now().nanoseconds)
+
+
+def main() -> None:
+    """Run the node until it is told to stop."""
+    run_nodes(ControllerNode)
+
+
+if __name__ == '__main__':
+    main()
