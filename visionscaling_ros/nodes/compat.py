@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 
@@ -41,9 +42,9 @@ class GuardedLifecycleNode(LifecycleNode):
             return response
 
 
-def make_executor() -> SingleThreadedExecutor:
+def make_executor(context: Context | None = None) -> SingleThreadedExecutor:
     """One thread for all callbacks; a multi-threaded executor of rclpy loses messages."""
-    return SingleThreadedExecutor()
+    return SingleThreadedExecutor(context=context)
 
 
 def steady_clock() -> Clock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from visionscaling_ros import msg
@@ -52,9 +51,12 @@ class ControllerNode(ManagedNode):
         self._trouble = 'waiting for inference_state'
 
     def on_parameters_changed(self, names: set[str]) -> None:
-        """Take new settings from the next slot on."""
-        if self.active:
-            self._make_policy()
+        """Take new settings from the next slot on; what was learned stays."""
+        if not self.active:
+            return
+        if 'policy' in names:
+            self._policy = make_policy(self.parameters['policy'], self._settings())
+        self._policy.settings = self._forecaster.settings = self._settings()
 
     def configure(self) -> None:
         """Open the topics."""
@@ -83,8 +85,9 @@ class ControllerNode(ManagedNode):
         self._slot = 0
         self._fit = 0.0
         self._decision = None
-        self._forecaster = Forecaster()
-        self._make_policy()
+        settings = self._settings()
+        self._forecaster = Forecaster(settings, self.parameters['slot_duration_s'])
+        self._policy: Policy = make_policy(self.parameters['policy'], settings)
         self.every(self.parameters['slot_duration_s'], self._end_slot)
 
     def cleanup(self) -> None:
@@ -113,13 +116,10 @@ class ControllerNode(ManagedNode):
             'expected_power_w': decision.expected_power_w,
         }  # fmt: skip
 
-    def _make_policy(self) -> None:
+    def _settings(self) -> ControlSettings:
         names = {field.name for field in dataclasses.fields(ControlSettings)}
-        values: Mapping[str, Any] = {
-            p.name: self.parameters[p.name] for p in PARAMETERS if p.name in names
-        }
-        self._settings = dataclasses.replace(DEFAULTS, **values)
-        self._policy: Policy = make_policy(self.parameters['policy'], self._settings)
+        values = {p.name: self.parameters[p.name] for p in PARAMETERS if p.name in names}
+        return dataclasses.replace(DEFAULTS, **values)
 
     def _end_slot(self) -> None:
         policy = self._decision.policy if self._decision else ''
@@ -142,7 +142,7 @@ class ControllerNode(ManagedNode):
         self._decide()
 
     def _scored(self, state: SlotState) -> SlotState:
-        score = evaluate_slot(state, self._settings, self._merger.device())
+        score = evaluate_slot(state, self._policy.settings, self._merger.device())
         self._fit += score.constraint
         return dataclasses.replace(
             state,
@@ -154,9 +154,7 @@ class ControllerNode(ManagedNode):
 
     def _decide(self) -> None:
         self._slot += 1
-        forecast = self._forecaster.forecast(
-            self._slot, self.parameters['slot_duration_s'], self._merger.device()
-        )
+        forecast = self._forecaster.forecast(self._slot, self._merger.device())
         started_s = time.perf_counter()
         decision = self._policy.decide(forecast)
         self._decision = dataclasses.replace(
