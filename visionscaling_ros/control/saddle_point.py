@@ -1,0 +1,171 @@
+"""VisionScaling's online convex optimisation: a modified online saddle point."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.problem import SlotProblem
+from visionscaling_ros.control.projections import Vector
+from visionscaling_ros.control.realisation import realise
+from visionscaling_ros.control.settings import ControlSettings
+from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
+
+_LEAST_GAP_MAP = 0.01  # accuracies closer together than this do not scale the steps up further
+
+
+class SaddlePointPolicy:
+    """Modified online saddle point (MOSP) on last slot's cost gradient and constraint.
+
+    With ``y_t`` the shares of the arriving frames in slot t, phi the cost, g the accuracy
+    constraint and Y_t the set feasible in the slot forecast:
+
+        lam_t   = [ lam_{t-1} + mu g_{t-1}(y_{t-1}) ]^+
+        y_t     = Proj_{Y_t}[ y_{t-1} - alpha ( grad phi_{t-1}(y_{t-1}) + lam_t grad g_{t-1} ) ]
+
+    (Chen, Ling, Giannakis 2017, arXiv 1701.03974; statement as known in general, not checked
+    against the full paper. That VisionScaling, IEEE IoT-J 2024, uses this rule is our reading of
+    its abstract; its full text was not available.)
+
+    Ours: ``y_{t-1}`` and ``g_{t-1}`` are what really ran; the projection is onto the set of the
+    coming slot, so that a dead link or a new capacity counts at once; steps are in units in which
+    the dearest local frame costs 1 and the largest distance from the accuracy target is 1, so
+    that they suit any device.
+
+    :param use_edge: False: everything runs on the robot.
+    """
+
+    def __init__(
+        self, settings: ControlSettings, *, name: str = 'visionscaling', use_edge: bool = True
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self._use_edge = use_edge
+        self._last: SlotProblem | None = None
+        self._shares: Vector = np.zeros(0)
+        self._multiplier = 0.0
+
+    def decide(self, forecast: Forecast) -> SlotDecision:
+        """Take the primal step and turn it into one clock and a few allocations."""
+        problem = SlotProblem.build(forecast, self.settings, self._use_edge)
+        target = self._primal_step(problem)
+        shares = problem.project(target)
+        if forecast.exploration_fps > 0.0:
+            shares = _with_exploration(shares, problem, forecast.exploration_fps)
+        self._last, self._shares = problem, shares
+        decision = realise(shares, problem, forecast, self.settings)
+        return dataclasses.replace(decision, policy=self.name, multiplier=self._multiplier)
+
+    def observe(self, state: SlotState) -> None:
+        """Take what ran as the iterate and move the multiplier by the constraint it gave."""
+        problem = self._last
+        if problem is None or not (math.isfinite(state.arrival_fps) and state.arrival_fps > 0.0):
+            return
+        self._shares = self._measured_shares(problem, state)
+        unit, spread = self._units(problem)
+        constraint = float(problem.accuracy_gap_map @ self._shares)
+        multiplier = self._multiplier + self.settings.dual_step * unit / spread**2 * constraint
+        most = self.settings.max_multiplier * unit / spread
+        self._multiplier = min(max(multiplier, 0.0), most)
+
+    def _primal_step(self, problem: SlotProblem) -> Vector:
+        """Where last slot's gradients lead, before projection, in the layout of ``problem``."""
+        last = self._last
+        if last is None or not self._shares.any():
+            return _cold_start(problem)
+        unit, _ = self._units(last)
+        slope = last.cost_slope(self._shares, self.settings)
+        slope = slope + self._multiplier * last.accuracy_gap_map
+        step = self._shares - self.settings.primal_step / unit * slope
+        return _carried_over(step, last, problem)
+
+    def _units(self, problem: SlotProblem) -> tuple[float, float]:
+        """What counts as 1: cost of the dearest frame [cost per frame/s], accuracy gap [mAP]."""
+        count = len(problem.points)
+        local_j = problem.energy_j[: problem.energy_j.size - count]
+        dearest_j = float(np.max(local_j, initial=0.0))
+        unit = self.settings.weight_energy * dearest_j / problem.device.p_max_w
+        if unit <= 0.0:  # energy unknown or of no weight: a frame's worth of rate instead
+            unit = max(self.settings.weight_rate, 1.0) / self.settings.full_rate_fps
+        gap = float(np.max(np.abs(problem.accuracy_gap_map), initial=0.0))
+        return unit, max(gap, _LEAST_GAP_MAP)
+
+    def _measured_shares(self, problem: SlotProblem, state: SlotState) -> Vector:
+        """What ran as shares of the frames that arrived; local frames at the levels decided."""
+        processed_fps = state.processed_local_fps + state.processed_edge_fps
+        if not state.processed and processed_fps > 0.0:  # not told which: as decided
+            return self._shares
+        count, levels = len(problem.points), len(problem.levels_hz)
+        index = {(p.model, p.input_size_px): k for k, p in enumerate(problem.points)}
+        local = self._shares[: count * levels].reshape(count, levels)
+        measured = np.zeros((count, levels))
+        edge = np.zeros(count)
+        clock = int(np.argmin(np.abs(np.array(problem.levels_hz) - _clock_hz(state, problem))))
+        for ran in state.processed:
+            k = index.get((ran.model, ran.input_size_px))
+            if k is None or not (math.isfinite(ran.rate_fps) and ran.rate_fps > 0.0):
+                continue
+            share = ran.rate_fps / state.arrival_fps
+            if ran.origin is not Origin.LOCAL:
+                edge[k] += share
+            elif local[k].any():
+                measured[k] += share * local[k] / local[k].sum()
+            else:
+                measured[k, clock] += share
+        ran_shares = np.concatenate([measured.ravel(), edge])
+        return ran_shares / max(1.0, float(ran_shares.sum()))
+
+
+def _clock_hz(state: SlotState, problem: SlotProblem) -> float:
+    known = math.isfinite(state.gpu_frequency_hz)
+    return state.gpu_frequency_hz if known else problem.levels_hz[-1]
+
+
+def _cold_start(problem: SlotProblem) -> Vector:
+    """Everything on the fastest configuration that meets the target, local, at full clock."""
+    shares = np.zeros(problem.energy_j.size)
+    count, levels = len(problem.points), len(problem.levels_hz)
+    if count:
+        top = np.arange(levels - 1, count * levels, levels)
+        meets = problem.accuracy_gap_map[top] <= 0.0
+        duration_s = np.where(meets, problem.rows[1, top], np.inf)
+        shares[top[int(np.argmin(duration_s))]] = 1.0
+    return shares
+
+
+def _carried_over(step: Vector, last: SlotProblem, problem: SlotProblem) -> Vector:
+    """The step in the layout of a problem that may have other configurations or levels."""
+    if _keys(last) == _keys(problem) and last.levels_hz == problem.levels_hz:
+        return step
+    position = {key: i for i, key in enumerate(_layout(last))}
+    sources = [position.get(key, -1) for key in _layout(problem)]
+    carried = np.append(step, 0.0)[sources]
+    return carried if np.any(carried > 0.0) else _cold_start(problem)
+
+
+def _keys(problem: SlotProblem) -> list[tuple[str, int]]:
+    return [(p.model, p.input_size_px) for p in problem.points]
+
+
+def _layout(problem: SlotProblem) -> list[tuple[str, int, float]]:
+    """What each variable stands for: model, input size, clock level; level 0: offloaded."""
+    keys = _keys(problem)
+    local = [(*key, level_hz) for key in keys for level_hz in problem.levels_hz]
+    return local + [(*key, 0.0) for key in keys]
+
+
+def _with_exploration(shares: Vector, problem: SlotProblem, exploration_fps: float) -> Vector:
+    """Move so many frames of the configuration most in use to the edge, if it can be reached."""
+    count = len(problem.points)
+    edge = shares[shares.size - count :]
+    missing = min(1.0, exploration_fps / max(problem.arrival_fps, 1e-9)) - float(edge.sum())
+    if missing <= 0.0 or not np.any(problem.admissible[shares.size - count :]):
+        return shares
+    most = int(np.argmax(shares[: shares.size - count]))
+    explored = shares.copy()
+    explored[most] = max(0.0, explored[most] - missing)
+    explored[shares.size - count + most // len(problem.levels_hz)] += missing
+    return problem.project(explored)
