@@ -15,7 +15,7 @@ from visionscaling_ros.demo.run_record import RunRecord, SlotRow
 
 
 def plot_run(
-    path: Path, run: RunRecord, baseline: RunRecord | None, accuracy_target_map: float
+    path: Path, run: RunRecord, baseline: RunRecord | None
 ) -> None:
     """Save frames, uplink, clock, power and mAP over time as an image at ``path``."""
     figure, axes = plt.subplots(5, 1, figsize=(10, 12), sharex=True, constrained_layout=True)
@@ -34,7 +34,6 @@ def plot_run(
     axes[2].set_ylabel('GPU clock [MHz]')
     axes[3].set_ylabel('power [W]')
     axes[3].set_ylim(bottom=0)
-    axes[4].axhline(accuracy_target_map, color='grey', linewidth=1, label='target')
     axes[4].set_ylabel('mAP 50:95, recent frames')
     axes[4].set_ylim(0, 1)
     axes[4].set_xlabel('time [s]')

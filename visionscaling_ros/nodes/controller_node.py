@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from visionscaling_ros import msg
-from visionscaling_ros.control.evaluation import evaluate_slot
+from visionscaling_ros.control.evaluation import RunningFit, evaluate_slot
 from visionscaling_ros.control.forecast import Forecaster
 from visionscaling_ros.control.policy import POLICY_NAMES, Policy, make_policy
 from visionscaling_ros.control.settings import ControlSettings
@@ -83,7 +83,7 @@ class ControllerNode(ManagedNode):
     def activate(self) -> None:
         """Start the slots."""
         self._slot = 0
-        self._fit = 0.0
+        self._fit = RunningFit()
         self._decision = None
         settings = self._settings()
         self._forecaster = Forecaster(settings, self.parameters['slot_duration_s'])
@@ -143,13 +143,12 @@ class ControllerNode(ManagedNode):
 
     def _scored(self, state: SlotState) -> SlotState:
         score = evaluate_slot(state, self._policy.settings, self._merger.device())
-        self._fit += score.constraint
         return dataclasses.replace(
             state,
             achieved_map=state.achieved_map if state.map_measured else score.table_map,
             cost=score.cost,
             constraint=score.constraint,
-            cumulative_fit=max(0.0, self._fit),
+            cumulative_fit=self._fit.add(score.constraint),
         )
 
     def _decide(self) -> None:

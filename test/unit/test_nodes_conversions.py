@@ -1,0 +1,117 @@
+"""Plain data and messages say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip('rclpy')
+
+from visionscaling_ros import msg
+from visionscaling_ros.datatypes import (
+    Allocation,
+    Detections,
+    OperatingPoint,
+    Origin,
+    SlotDecision,
+    SlotState,
+)
+from visionscaling_ros.errors import ImageFormatError
+from visionscaling_ros.nodes import conversions
+from visionscaling_ros.nodes.image_input import decode_image
+from visionscaling_ros.nodes.offload_format import OffloadLabel, parse_offload_label
+
+names = st.text(st.characters(codec='ascii', categories=['L', 'N']), min_size=1, max_size=12)
+rates = st.floats(0.0, 1e4, width=32)
+allocations = st.builds(
+    Allocation, names, st.integers(0, 4096), st.sampled_from(Origin), rates, st.integers(0, 255)
+)
+
+
+@given(st.lists(allocations, max_size=5), rates, st.integers(0, 2**60))
+def test_a_decision_survives_the_trip(
+    chosen: list[Allocation], arrival_fps: float, slot: int
+) -> None:
+    decision = SlotDecision(
+        slot, tuple(chosen), 1.3e9, 2e6, arrival_fps, 'fixed', 1.0, 2.0, 0.5, -0.25, 3.0, 0.125
+    )
+    message = conversions.decision_to_msg(decision, conversions.make_header(0))
+    assert conversions.msg_to_decision(message) == decision
+
+
+@given(st.builds(OperatingPoint, names, st.integers(0, 4096), *[rates] * 5))
+def test_an_operating_point_survives_the_trip(point: OperatingPoint) -> None:
+    message = conversions.operating_point_to_msg(point)
+    assert conversions.msg_to_operating_point(message) == point
+
+
+def test_detections_survive_the_trip() -> None:
+    detections = Detections(
+        np.array([[1, 2, 3, 4], [5, 6, 7.5, 8]], np.float32),
+        np.array([0.75, 0.5], np.float32),
+        np.array([1, 9]),
+    )
+    messages = conversions.detections_to_msgs(detections, ('person', 'car'))
+    assert [m.class_name for m in messages] == ['car', '9']
+    back = conversions.msgs_to_detections(messages)
+    np.testing.assert_array_equal(back.boxes_px, detections.boxes_px)
+    np.testing.assert_array_equal(back.scores, detections.scores)
+    np.testing.assert_array_equal(back.class_ids, detections.class_ids)
+
+
+def test_every_field_of_slot_state_is_filled() -> None:
+    """No field of the message is forgotten, whatever is added to it."""
+    state = SlotState(slot=3, duration_s=1.0, drop_counts={'superseded': 2})
+    message = conversions.slot_state_to_msg(state, conversions.make_header(5))
+    fields = set(message.get_fields_and_field_types())
+    covered = {*conversions.SLOT_STATE_PLAIN_FIELDS, 'header', 'drop_reasons', 'drop_counts'}
+    assert fields == covered
+    assert {f.name for f in dataclasses.fields(SlotState)} >= set(
+        conversions.SLOT_STATE_PLAIN_FIELDS
+    )
+    assert list(message.drop_counts) == [2]
+    assert math.isnan(message.power_w)
+
+
+def test_an_image_survives_the_trip_also_with_a_width_that_is_no_multiple_of_four() -> None:
+    image_bgr = np.random.default_rng(0).integers(0, 256, (11, 7, 3), np.uint8)
+    message = conversions.bgr_to_image(image_bgr, conversions.make_header(1, 'camera'))
+    np.testing.assert_array_equal(decode_image(message), image_bgr)
+
+
+def test_an_image_with_a_wrong_step_is_refused_by_name() -> None:
+    message = conversions.bgr_to_image(np.zeros((4, 4, 3), np.uint8), conversions.make_header(1))
+    message.step = 5
+    with pytest.raises(ImageFormatError, match='step'):
+        decode_image(message)
+
+
+@given(names, st.integers(0, 2**62), st.floats(0.0, 1e9))
+def test_an_offload_label_survives_the_trip(model: str, number: int, deadline: float) -> None:
+    label = OffloadLabel(number, 3, model, 320, 640, 480, deadline)
+    assert str(label).startswith('jpeg;')
+    assert parse_offload_label(str(label)) == label
+
+
+@pytest.mark.parametrize('text', ['', 'png; frame=1', 'jpeg', 'jpeg; frame=x; slot=1'])
+def test_a_strange_offload_label_is_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(ImageFormatError, match='allowed: "jpeg; frame=N'):
+        parse_offload_label(text)
+
+
+@given(st.integers(0, 2**31 * 10**9 - 1))
+def test_stamps_survive_the_trip(stamp_ns: int) -> None:
+    assert conversions.stamp_to_ns(conversions.ns_to_stamp(stamp_ns)) == stamp_ns
+
+
+def test_origins_have_the_values_of_the_message() -> None:
+    assert {o.value for o in Origin} == {
+        msg.Allocation.ORIGIN_LOCAL,
+        msg.Allocation.ORIGIN_EDGE,
+        msg.Allocation.ORIGIN_SPLIT,
+    }

@@ -1,0 +1,139 @@
+"""``visionscaling demo``: the whole loop on this machine, beside what people run today."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from visionscaling_ros.demo.report import print_comparison, write_report
+from visionscaling_ros.demo.run_record import RunRecord
+from visionscaling_ros.demo.slot_table import SlotTable
+from visionscaling_ros.demo.summary import summarize
+from visionscaling_ros.errors import InvalidValueError, VisionScalingError
+from visionscaling_ros.graph.graphs import demo_graph
+from visionscaling_ros.graph.installed import share_directory
+from visionscaling_ros.graph.options import DemoOptions
+from visionscaling_ros.graph.process_runner import ProcessRunner
+
+HELP = 'Run robot, shaped uplink and edge server on this machine; report against a fixed baseline.'
+BASELINE_POLICY = 'fixed'  # largest model that meets the target, full clock, on the robot
+START_TIMEOUT_S = 90.0
+POLL_S = 0.5
+DEMO_PARAMETERS = 'config/demo.yaml'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('--duration', type=float, default=60.0, metavar='S', help='seconds a run')
+    parser.add_argument(
+        '--video', default='', metavar='FILE', help='video file in place of the synthetic street'
+    )
+    parser.add_argument(
+        '--trace', default='', metavar='FILE', help='uplink: mahimahi file, CSV or rate in bit/s'
+    )
+    parser.add_argument('--policy', default='', help='policy to run beside the baseline')
+    parser.add_argument('--rate', default='', metavar='FPS', help='frames a second of the camera')
+    parser.add_argument('--no-baseline', action='store_true', help='run the policy only')
+    parser.add_argument('--out', default='out', metavar='DIR', help='folder for the reports')
+    parser.add_argument('--params-file', default='', metavar='FILE', help='node parameters')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the policy, then the baseline on the same input; write and print the report."""
+    if not 2.0 <= arguments.duration <= 86400.0:
+        raise InvalidValueError('duration', arguments.duration, '2 to 86400 s')
+    if arguments.video and not Path(arguments.video).is_file():
+        raise InvalidValueError('video', arguments.video, 'an existing video file')
+    folder = Path(arguments.out) / datetime.now().strftime('%Y%m%d-%H%M%S')
+    folder.mkdir(parents=True)
+    options = DemoOptions(
+        params_file=arguments.params_file or str(share_directory() / DEMO_PARAMETERS),
+        source=str(Path(arguments.video).resolve()) if arguments.video else 'synthetic',
+        rate=arguments.rate,
+        trace=arguments.trace,
+        policy=arguments.policy or 'visionscaling',
+    )
+    record, run_summary = _measure(options, arguments.duration, folder)
+    baseline_record, baseline = None, None
+    if not arguments.no_baseline:
+        baseline_record, baseline = _measure(
+            replace(options, policy=BASELINE_POLICY), arguments.duration, folder
+        )
+    extra = {'baseline': baseline} if baseline else {}
+    write_report(folder / 'report.json', run_summary, extra)
+    _plot(folder / 'report.png', record, baseline_record)
+    print_comparison(run_summary, baseline)
+    print(f'{folder / "report.json"}  {folder / "report.png"}')
+    return 0
+
+
+def _measure(
+    options: DemoOptions, duration_s: float, folder: Path
+) -> tuple[RunRecord, dict[str, Any]]:
+    from visionscaling_ros.nodes.recorder import Recorder  # noqa: PLC0415  (needs ROS)
+
+    options = replace(options, edge_port=_free_port(), link_port=_free_port())
+    title = f'{options.policy}: {duration_s:.0f} s, {options.source}'
+    log_path = folder / f'{options.policy}.log'
+    with ExitStack() as stack:
+        log = stack.enter_context(log_path.open('w'))
+        runner = ProcessRunner(
+            demo_graph(options), on_output=lambda name, line: print(name, line, file=log)
+        )
+        stack.callback(runner.stop)
+        table = SlotTable(title)
+        began_s = time.monotonic()
+        recorder = stack.enter_context(
+            Recorder(
+                on_slot=lambda row: table.add(row, time.monotonic() - began_s, duration_s)
+            )
+        )
+        print(f'{options.policy}: starting the nodes (their output: {log_path})', flush=True)
+        runner.start()
+        _wait_until_running(runner, recorder, log_path)
+        with table:
+            began_s = time.monotonic()
+            recorder.begin()
+            while (left_s := began_s + duration_s - time.monotonic()) > 0.0:
+                time.sleep(min(POLL_S, left_s))
+                _check_running(runner, log_path)
+            record = recorder.end()
+        power_source = recorder.power_source
+    summary = summarize(record)
+    summary['power_source'] = power_source
+    summary['source'] = options.source
+    return record, summary
+
+
+def _wait_until_running(runner: ProcessRunner, recorder: Any, log_path: Path) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while not recorder.wait_for_decision(POLL_S):
+        _check_running(runner, log_path)
+        if time.monotonic() > deadline_s:
+            raise VisionScalingError(
+                f'no decision was made within {START_TIMEOUT_S:.0f} s; see {log_path}'
+            )
+
+
+def _check_running(runner: ProcessRunner, log_path: Path) -> None:
+    ended = runner.ended()
+    if ended:
+        raise VisionScalingError(f'{", ".join(ended)} ended by itself; see {log_path}')
+
+
+def _plot(path: Path, record: RunRecord, baseline: RunRecord | None) -> None:
+    from visionscaling_ros.demo.plot import plot_run  # noqa: PLC0415  (a second to import)
+
+    plot_run(path, record, baseline)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
