@@ -26,6 +26,7 @@ from visionscaling_ros.nodes.clock_worker import RELEASE_HZ, ClockWorker
 from visionscaling_ros.nodes.conversions import make_header
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.parameters import Parameter
+from visionscaling_ros.pipeline.gpu_clock_view import NOMINAL_FREQUENCY_HZ
 
 PARAMETERS = (
     Parameter(
@@ -83,6 +84,7 @@ class GpuClockNode(ManagedNode):
         self._refused_decision = ''
         self._busy_total_s: float | None = None
         self._state = msg.GpuState()
+        self._activated_s = 0.0
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
         """Levels ascend and some of them lie between the bounds."""
@@ -136,16 +138,13 @@ class GpuClockNode(ManagedNode):
         assert self._guard is not None
         self._decision_s, self._requested_hz = -math.inf, RELEASE_HZ
         self._refused_decision, self._busy_total_s = '', None
-        frequency_hz = self._guard.clock.frequency_hz()
-        self._meter = (
-            EnergyMeter(
-                self._power_model(),
-                frequency_hz=frequency_hz,
-                base_w=self.parameters['power_base_w'],
-            )
-            if frequency_hz > 0.0
-            else None
+        self._activated_s = time.monotonic()
+        self._meter = EnergyMeter(
+            self._power_model(),
+            frequency_hz=NOMINAL_FREQUENCY_HZ,
+            base_w=self.parameters['power_base_w'],
         )
+        self._publish_state()
         self._worker = ClockWorker(self._guard, self._clock_set.trigger)
         self.every(1.0 / self.parameters['publish_rate_hz'], self._tick)
 
@@ -157,15 +156,18 @@ class GpuClockNode(ManagedNode):
         if self._guard is not None:
             self._guard.release()
             self._publish_state()
+            self._meter = None
 
     def cleanup(self) -> None:
         """Close the topics, give up the clock."""
-        for subscription in getattr(self, '_inputs', ()):
+        if self._guard is None:  # nothing was configured
+            return
+        for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self._inputs = []
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
+        self.destroy_lifecycle_publisher(self._state_publisher)
+        self.destroy_guard_condition(self._clock_set)
+        guard, self._guard = self._guard, None
+        guard.close()
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Who sets the clock, and whether it works."""
@@ -177,7 +179,7 @@ class GpuClockNode(ManagedNode):
             'levels': len(state.available_frequencies_hz),
             'utilization': state.utilization,
             'power_w': state.power_w,
-            'power_source': state.power_source or 'none',
+            'power_source': state.power_source,
         }
         if self._refused_decision:
             return ERROR, self._refused_decision, values
@@ -278,7 +280,7 @@ class GpuClockNode(ManagedNode):
         self._publish_state()
 
     def _publish_state(self) -> None:
-        if self._guard is None:
+        if self._guard is None or self._meter is None:
             return
         clock, model = self._guard.clock, self._power_model()
         try:
@@ -286,27 +288,26 @@ class GpuClockNode(ManagedNode):
         except HardwareError as error:
             self.warn('clock', str(error))
             frequency_hz, slowdown = math.nan, 1.0
+        known = frequency_hz > 0.0
+        self._meter.set_frequency(frequency_hz if known else NOMINAL_FREQUENCY_HZ)
+        reading = self._meter.read()
         state = msg.GpuState(
             header=make_header(self.get_clock().now().nanoseconds),
+            uptime_s=time.monotonic() - self._activated_s,
             backend=clock.name,
             frequency_hz=frequency_hz,
             requested_frequency_hz=self._requested_hz,
             available_frequencies_hz=list(clock.available_frequencies_hz),
             slowdown=slowdown,
-            utilization=math.nan,
+            utilization=reading.utilization,
             temperature_c=math.nan,
-            power_w=math.nan,
-            energy_j=math.nan,
+            power_w=reading.power_w,
+            energy_j=reading.energy_j,
+            power_source='model' if known else f'model at {NOMINAL_FREQUENCY_HZ * 1e-6:.0f} MHz',
             power_model_alpha_w_per_ghz3=model.alpha_w_per_ghz3,
             power_model_beta_w=model.beta_w,
             power_base_w=self.parameters['power_base_w'],
         )
-        if self._meter is not None:
-            if frequency_hz > 0.0:
-                self._meter.set_frequency(frequency_hz)
-            reading = self._meter.read()
-            state.energy_j, state.power_w = reading.energy_j, reading.power_w
-            state.utilization, state.power_source = reading.utilization, 'model'
         self._state = state
         self._state_publisher.publish(state)
 
