@@ -1,0 +1,271 @@
+"""``visionscaling bench-graph``: what the graph itself costs, measured on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from visionscaling_ros.datatypes import Allocation, OperatingPoint, Origin, SlotDecision
+from visionscaling_ros.graph.descriptions import NodeDescription
+from visionscaling_ros.graph.graphs import robot_graph
+from visionscaling_ros.graph.options import RobotOptions
+from visionscaling_ros.graph.process_runner import ProcessRunner
+
+HELP = 'Measure frame path, throughput, decision time and idle CPU of the graph.'
+
+PATH_RATE_FPS = 30.0
+PATH_SIZES_PX = ((640, 480), (1920, 1080))
+START_TIMEOUT_S = 60.0
+SETTLE_FRAMES = 60
+UNLIMITED_FPS = 1e4
+THROUGHPUT_SIZE_PX = (640, 480)
+OVERLOAD = 1.25  # camera rate over what the bare loop reaches
+
+Parameters = dict[str, dict[str, Any]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('--seconds', type=float, default=10.0, metavar='S', help='for each figure')
+    parser.add_argument(
+        '--json', default='out/bench_graph.json', metavar='FILE', help='where to write the figures'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure one figure after the other, then write and print them."""
+    seconds = arguments.seconds
+    steps: list[tuple[str, Callable[[], dict[str, Any]]]] = []
+    for compose in (False, True):
+        for width_px, height_px in PATH_SIZES_PX:
+            steps.append(
+                (
+                    f'frame path {width_px}x{height_px}, {_where(compose)}',
+                    lambda c=compose, w=width_px, h=height_px: _frame_path(c, w, h, seconds),
+                )
+            )
+    for compose in (True, False):
+        steps.append(
+            (f'throughput, {_where(compose)}', lambda c=compose: _throughput(c, seconds))
+        )
+    steps.append(('controller decision', lambda: _decision_time(seconds)))
+    steps.append(('idle CPU', lambda: _idle_cpu(seconds)))
+    results = {}
+    for number, (name, measure) in enumerate(steps, start=1):
+        print(f'[{number}/{len(steps)}] {name}', file=sys.stderr, flush=True)
+        results[name] = measure()
+    path = Path(arguments.json)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=2) + '\n')
+    _print(results)
+    print(path)
+    return 0
+
+
+def _where(compose: bool) -> str:
+    return 'composed' if compose else 'between processes'
+
+
+@contextmanager
+def _graph(
+    parameters: Parameters, *, compose: bool, only: tuple[str, ...] = ()
+) -> Iterator[ProcessRunner]:
+    with tempfile.TemporaryDirectory() as folder:
+        params_file = Path(folder) / 'bench.yaml'
+        params_file.write_text(
+            yaml.safe_dump({name: {'ros__parameters': v} for name, v in parameters.items()})
+        )
+        options = RobotOptions(params_file=str(params_file), compose=compose)
+        descriptions = [
+            d
+            for d in robot_graph(options)
+            if not only or (isinstance(d, NodeDescription) and set(only) & set(d.node_names))
+        ]
+        runner = ProcessRunner(descriptions, on_output=lambda name, line: None)
+        runner.start()
+        try:
+            yield runner
+        finally:
+            runner.stop()
+
+
+def _probe() -> Any:
+    from visionscaling_ros.nodes.graph_probe import GraphProbe  # noqa: PLC0415  (needs ROS)
+
+    return GraphProbe()
+
+
+def _camera(width_px: int, height_px: int, rate_fps: float) -> dict[str, Any]:
+    return {
+        'source': 'synthetic',
+        'width_px': width_px,
+        'height_px': height_px,
+        'rate_fps': rate_fps,
+    }
+
+
+def _cpu_s(runner: ProcessRunner) -> float:
+    times = [psutil.Process(pid).cpu_times() for pid in runner.pids().values()]
+    return sum(t.user + t.system for t in times)
+
+
+def _frame_path(compose: bool, width_px: int, height_px: int, seconds: float) -> dict[str, Any]:
+    """From the image's stamp to the dispatcher, with nobody processing the frames."""
+    parameters: Parameters = {
+        '/camera_node': _camera(width_px, height_px, PATH_RATE_FPS),
+        '/inference_node': {'models': ['vsdet_n'], 'safe_model': 'vsdet_n'},
+    }
+    nothing = SlotDecision(1, (), 0.0, 0.0, PATH_RATE_FPS, 'bench')
+    with (
+        _probe() as probe,
+        _graph(parameters, compose=compose, only=('camera_node', 'inference_node')) as runner,
+    ):
+        probe.decide(nothing)
+        probe.wait_for_frames(SETTLE_FRAMES, START_TIMEOUT_S)
+        probe.decide(nothing)
+        probe.begin()
+        cpu_s = _cpu_s(runner)
+        deadline_s = time.monotonic() + seconds
+        while time.monotonic() < deadline_s:
+            time.sleep(1.0)
+            probe.decide(nothing)  # before decision_timeout_s
+        cpu_s = _cpu_s(runner) - cpu_s
+        notes, _ = probe.end()
+    window = notes.sent_stamps_ns[1:-1]  # the ends may fall outside the notes of the other side
+    arrived = [notes.path_s[stamp] for stamp in window if stamp in notes.path_s]
+    return {
+        'frames_sent': len(window),
+        'frames_lost': len(window) - len(arrived),
+        'lost_percent': round(100.0 * (1.0 - len(arrived) / max(1, len(window))), 2),
+        'path_median_ms': _milliseconds(np.median(arrived)),
+        'path_p95_ms': _milliseconds(np.percentile(arrived, 95)),
+        'cpu_per_frame_ms': _milliseconds(cpu_s / max(1, len(window))),
+    }
+
+
+def _throughput(compose: bool, seconds: float) -> dict[str, Any]:
+    """Frames a second through the graph over those of the same model in a bare loop."""
+    from visionscaling_ros.vision.model_zoo import load_detector  # noqa: PLC0415  (torch)
+
+    point = _middle_point()
+    detector = load_detector(point.model)
+    before_fps = _bare_loop_fps(detector, point.input_size_px, seconds / 2)
+    rate_fps = OVERLOAD * before_fps
+    everything = SlotDecision(
+        1,
+        (Allocation(point.model, point.input_size_px, Origin.LOCAL, UNLIMITED_FPS),),
+        0.0,
+        0.0,
+        0.0,
+        'bench',
+    )
+    parameters: Parameters = {
+        '/camera_node': _camera(*THROUGHPUT_SIZE_PX, rate_fps),
+        '/inference_node': {
+            'models': [point.model],
+            'safe_model': point.model,
+            'safe_input_size_px': point.input_size_px,
+            'accuracy_window_frames': 1,
+        },
+    }
+    with (
+        _probe() as probe,
+        _graph(parameters, compose=compose, only=('camera_node', 'inference_node')),
+    ):
+        probe.decide(everything)
+        probe.wait_for_frames(SETTLE_FRAMES, START_TIMEOUT_S)
+        probe.begin()
+        time.sleep(seconds)
+        notes, elapsed_s = probe.end()
+    after_fps = _bare_loop_fps(detector, point.input_size_px, seconds / 2)
+    graph_fps = notes.processed / elapsed_s
+    bare_fps = 0.5 * (before_fps + after_fps)
+    return {
+        'operating_point': f'{point.model}@{point.input_size_px}',
+        'bare_fps': round(bare_fps, 2),
+        'graph_fps': round(graph_fps, 2),
+        'ratio': round(graph_fps / bare_fps, 3),
+    }
+
+
+def _middle_point() -> OperatingPoint:
+    """The operating point in the middle by cost, among all the models offer."""
+    from visionscaling_ros.nodes.model_shelf import ModelShelf, encode_upload  # noqa: PLC0415
+    from visionscaling_ros.vision.model_zoo import available_models  # noqa: PLC0415
+
+    _one_thread()
+    shelf = ModelShelf(available_models(), (), lambda image, size: encode_upload(image, size, 80))
+    points = sorted(shelf.costs.points(), key=lambda p: p.gpu_work_ghz_s)
+    return points[len(points) // 2]
+
+
+def _one_thread() -> None:
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+
+
+def _bare_loop_fps(detector: Any, input_size_px: int, seconds: float) -> float:
+    from visionscaling_ros.vision.scene.street_scene import StreetScene  # noqa: PLC0415
+
+    width_px, height_px = THROUGHPUT_SIZE_PX
+    scene = StreetScene(seed=0, width_px=width_px, height_px=height_px, fps=PATH_RATE_FPS)
+    images = [scene.frame(index)[0] for index in range(30)]
+    count, started_s = 0, time.monotonic()
+    while time.monotonic() - started_s < seconds:
+        prepared = detector.preprocess(images[count % len(images)], input_size_px)
+        detector.postprocess(detector.forward(prepared), prepared)
+        count += 1
+    return count / (time.monotonic() - started_s)
+
+
+def _decision_time(seconds: float) -> dict[str, Any]:
+    parameters: Parameters = {'/camera_node': _camera(640, 480, 15.0)}
+    with _probe() as probe, _graph(parameters, compose=True):
+        probe.wait_for_decisions(max(10, int(seconds)), START_TIMEOUT_S + seconds)
+        times_s = probe.end()[0].decision_times_s
+    return {
+        'decisions': len(times_s),
+        'decision_median_ms': _milliseconds(statistics.median(times_s)),
+        'decision_p95_ms': _milliseconds(np.percentile(times_s, 95)),
+    }
+
+
+def _idle_cpu(seconds: float) -> dict[str, Any]:
+    """All five nodes as processes of their own, the camera deactivated."""
+    parameters: Parameters = {'/camera_node': _camera(640, 480, 15.0)}
+    with _probe() as probe, _graph(parameters, compose=False) as runner:
+        probe.wait_for_frames(1, START_TIMEOUT_S)
+        probe.deactivate('/camera_node')
+        time.sleep(2.0)  # frames in flight
+        cpu_s = _cpu_s(runner)
+        time.sleep(seconds)
+        cpu_s = _cpu_s(runner) - cpu_s
+    return {'idle_cpu_percent_of_a_core': round(100.0 * cpu_s / seconds, 1)}
+
+
+def _milliseconds(value_s: float) -> float:
+    return round(1e3 * float(value_s), 3)
+
+
+def _print(results: dict[str, dict[str, Any]]) -> None:
+    table = Table(title='The graph on this machine')
+    table.add_column('measured')
+    table.add_column('figures')
+    for name, figures in results.items():
+        table.add_row(name, ', '.join(f'{key} {value}' for key, value in figures.items()))
+    Console().print(table)

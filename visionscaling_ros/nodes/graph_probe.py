@@ -1,0 +1,133 @@
+"""Stands in for the controller while the graph is measured, and notes what frames went through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.context import Context
+from rclpy.node import Node
+
+from visionscaling_ros import msg
+from visionscaling_ros.datatypes import SlotDecision
+from visionscaling_ros.errors import VisionScalingError
+from visionscaling_ros.nodes import topics
+from visionscaling_ros.nodes.compat import make_executor
+from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, stamp_to_ns
+
+SPIN_TIMEOUT_S = 0.2
+SERVICE_TIMEOUT_S = 10.0
+
+
+@dataclass
+class ProbeNotes:
+    """What was seen since the notes were begun."""
+
+    sent_stamps_ns: list[int] = field(default_factory=list)
+    path_s: dict[int, float] = field(default_factory=dict)  # stamp -> image stamp to dispatcher
+    processed: int = 0
+    decision_times_s: list[float] = field(default_factory=list)
+    began_s: float = 0.0
+
+
+class GraphProbe:
+    """A node in a thread of its own; use as a context manager."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._notes = ProbeNotes()
+        self._stopping = False
+
+    def __enter__(self) -> GraphProbe:
+        self._context = Context()
+        rclpy.init(context=self._context)
+        self._node = Node('graph_probe', context=self._context)
+        subscribe = self._node.create_subscription
+        subscribe(msg.FrameResult, topics.FRAME_RESULT, self._on_result, topics.reliable(1000))
+        subscribe(msg.FrameResult, topics.GROUND_TRUTH, self._on_truth, topics.reliable(1000))
+        subscribe(
+            msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
+        )
+        self._publisher = None
+        self._thread = threading.Thread(target=self._spin, name='graph_probe', daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopping = True
+        self._thread.join()
+        self._node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+    def decide(self, decision: SlotDecision) -> None:
+        """Publish a decision (transient local: late nodes get it too)."""
+        if self._publisher is None:
+            self._publisher = self._node.create_publisher(
+                msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
+            )
+        stamp_ns = self._node.get_clock().now().nanoseconds
+        self._publisher.publish(decision_to_msg(decision, make_header(stamp_ns)))
+
+    def begin(self) -> None:
+        """Start new notes."""
+        with self._changed:
+            self._notes = ProbeNotes(began_s=time.monotonic())
+
+    def end(self) -> tuple[ProbeNotes, float]:
+        """The notes, and the time they cover [s]."""
+        with self._changed:
+            notes, self._notes = self._notes, ProbeNotes()
+            return notes, time.monotonic() - notes.began_s
+
+    def wait_for_frames(self, count: int, timeout_s: float) -> None:
+        """Wait until frames have a fate; raises VisionScalingError when none come."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._notes.path_s) >= count, timeout_s):
+                raise VisionScalingError(f'no {count} frame_result within {timeout_s:.0f} s')
+
+    def wait_for_decisions(self, count: int, timeout_s: float) -> None:
+        """Wait until the controller has decided; raises VisionScalingError when it does not."""
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: len(self._notes.decision_times_s) >= count, timeout_s
+            ):
+                raise VisionScalingError(f'no {count} slot_decision within {timeout_s:.0f} s')
+
+    def deactivate(self, node_name: str) -> None:
+        """Deactivate a lifecycle node; raises VisionScalingError if it does not answer."""
+        client = self._node.create_client(ChangeState, f'{node_name}/change_state')
+        request = ChangeState.Request(
+            transition=Transition(id=Transition.TRANSITION_DEACTIVATE)
+        )
+        done = threading.Event()
+        if client.wait_for_service(SERVICE_TIMEOUT_S):
+            client.call_async(request).add_done_callback(lambda future: done.set())
+        if not done.wait(SERVICE_TIMEOUT_S):
+            raise VisionScalingError(f'{node_name} could not be deactivated')
+
+    def _spin(self) -> None:
+        executor = make_executor(self._context)
+        executor.add_node(self._node)
+        while not self._stopping:
+            executor.spin_once(timeout_sec=SPIN_TIMEOUT_S)
+        executor.shutdown()
+
+    def _on_result(self, message: msg.FrameResult) -> None:
+        with self._changed:
+            stamp_ns = stamp_to_ns(message.header.stamp)
+            self._notes.path_s[stamp_ns] = message.age_s - message.latency_s
+            self._notes.processed += message.status == msg.FrameResult.STATUS_PROCESSED
+            self._changed.notify_all()
+
+    def _on_truth(self, message: msg.FrameResult) -> None:
+        with self._changed:
+            self._notes.sent_stamps_ns.append(stamp_to_ns(message.header.stamp))
+
+    def _on_decision(self, message: msg.SlotDecision) -> None:
+        with self._changed:
+            self._notes.decision_times_s.append(message.decision_time_s)
+            self._changed.notify_all()
