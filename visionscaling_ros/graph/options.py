@@ -1,0 +1,136 @@
+"""What can be chosen when the graph is started: declared once, for launch files and ``up`` alike.
+
+An option at its default passes nothing on, so a parameter file and the defaults of the nodes rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from visionscaling_ros.errors import InvalidValueError
+
+OptionValue = bool | int | str
+LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+MAX_PORT = 65535
+
+
+def _option(default: OptionValue, description: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={'description': description, 'choices': choices})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its name, default and what it means."""
+
+    name: str
+    default: OptionValue
+    description: str
+    choices: tuple[str, ...] = ()
+
+    def parse(self, text: str | bool) -> OptionValue:
+        """The value that ``text`` stands for; raises InvalidValueError."""
+        if isinstance(self.default, bool):
+            words = {'true': True, 'false': False}
+            if str(text).lower() not in words:
+                raise InvalidValueError(self.name, text, 'true, false')
+            return words[str(text).lower()]
+        if isinstance(self.default, int):
+            if not str(text).isdecimal() or not 0 < int(text) <= MAX_PORT:
+                raise InvalidValueError(self.name, text, f'a port, 1 to {MAX_PORT}')
+            return int(text)
+        if self.choices and text not in self.choices:
+            raise InvalidValueError(self.name, text, ', '.join(self.choices))
+        return str(text)
+
+
+@dataclass(frozen=True)
+class RespawnOptions:
+    """Options of every graph."""
+
+    use_respawn: bool = _option(False, 'start a process again when it ends by itself')
+
+
+@dataclass(frozen=True)
+class NodeOptions(RespawnOptions):
+    """Options of every graph with ROS nodes."""
+
+    namespace: str = _option('', 'namespace of all nodes')
+    params_file: str = _option('', "file of node parameters; empty: the nodes' own defaults")
+    use_sim_time: bool = _option(False, 'take the time from /clock')
+    autostart: bool = _option(True, 'configure and activate the nodes when they start')
+    log_level: str = _option('info', 'least severe messages to show', LOG_LEVELS)
+    compose: bool = _option(True, 'run camera and inference in one process, frames in memory')
+    source: str = _option(
+        '', "camera: index, device, URL, video file, folder of images or 'synthetic'"
+    )
+    rate: str = _option('', 'frames/s asked of the camera')
+    image_transport: str = _option(
+        '', 'images as sensor_msgs Image (raw) or CompressedImage', ('', 'raw', 'compressed')
+    )
+    policy: str = _option('', 'policy of the controller')
+
+    def __post_init__(self) -> None:
+        """Raise InvalidValueError for a parameter file that is not there."""
+        if self.params_file and not Path(self.params_file).is_file():
+            raise InvalidValueError('params_file', self.params_file, 'an existing file')
+        if self.rate:
+            _check_rate(self.rate)
+
+
+@dataclass(frozen=True)
+class RobotOptions(NodeOptions):
+    """Options of the robot's graph."""
+
+    camera: bool = _option(True, "start camera_node; false: the robot's own publishes image_topic")
+    image_topic: str = _option('', 'topic of the images, in place of image_raw')
+    server: str = _option('', 'inference server, host:port')
+
+
+@dataclass(frozen=True)
+class EdgeOptions(RespawnOptions):
+    """Options of the edge server's graph."""
+
+    host: str = _option('127.0.0.1', 'address to listen on; 0.0.0.0 to serve other machines')
+    port: int = _option(8001, 'port to listen on')
+
+
+@dataclass(frozen=True)
+class DemoOptions(NodeOptions):
+    """Options of robot, shaped link and edge server on one machine."""
+
+    trace: str = _option('', 'uplink over time: csv file of time_s,rate_bps, or a rate in bit/s')
+    edge_port: int = _option(8001, 'port of the edge server')
+    link_port: int = _option(8002, 'port of the shaped link that leads to it')
+
+
+OptionsType = TypeVar('OptionsType', bound=RespawnOptions)
+
+
+def declared_options(options_type: type[RespawnOptions]) -> tuple[Option, ...]:
+    """The options of a graph."""
+    return tuple(
+        Option(name=item.name, default=item.default, **item.metadata)  # type: ignore[arg-type]
+        for item in fields(options_type)
+    )
+
+
+def parse_options(options_type: type[OptionsType], texts: Mapping[str, str | bool]) -> OptionsType:
+    """Options from what was typed; raises InvalidValueError for an unknown or a bad one."""
+    declared = {option.name: option for option in declared_options(options_type)}
+    for name, text in texts.items():
+        if name not in declared:
+            raise InvalidValueError(name, text, f'the options {", ".join(declared)}')
+    values: dict[str, Any] = {name: declared[name].parse(text) for name, text in texts.items()}
+    return options_type(**values)
+
+
+def _check_rate(text: str) -> None:
+    try:
+        good = float(text) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidValueError('rate', text, 'a number of frames/s above 0')
