@@ -13,8 +13,7 @@ WINDOW_S = 2.0
 RESOLUTION_S = 0.002
 # The smallest round trip of this long is taken as the link's own.
 RTT_WINDOW_S = 20.0
-# How much of a timed-out request is taken to have got through: it can be anything, so that
-# repeated timeouts let the estimate fall in steps.
+# How much of a timed-out request is taken to have got through: anything from nothing to nearly all.
 TIMED_OUT_SHARE = 0.5
 
 
