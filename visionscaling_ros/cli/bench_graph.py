@@ -119,7 +119,8 @@ def _camera(width_px: int, height_px: int, rate_fps: float) -> dict[str, Any]:
 
 
 def _cpu_s(runner: ProcessRunner) -> float:
-    times = [psutil.Process(pid).cpu_times() for pid in runner.pids().values()]
+    pids = [runner.process(name).pid for name in runner.names]
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
     return sum(t.user + t.system for t in times)
 
 

@@ -122,7 +122,7 @@ def _wait_until_running(runner: ProcessRunner, recorder: Any, log_path: Path) ->
 
 
 def _check_running(runner: ProcessRunner, log_path: Path) -> None:
-    ended = runner.ended()
+    ended = [name for name in runner.names if not runner.process(name).is_running]
     if ended:
         raise VisionScalingError(f'{", ".join(ended)} ended by itself; see {log_path}')
 
