@@ -29,7 +29,8 @@ class Letterbox:
         """Boxes (N, 4) in input pixels -> source pixels, clipped to the source image."""
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         limit = np.array([self.source_width_px, self.source_height_px] * 2, np.float32)
-        return np.clip(boxes_px / scale, 0.0, limit).astype(np.float32)
+        boxes: FloatArray = np.clip(boxes_px / scale, 0.0, limit).astype(np.float32)
+        return boxes
 
     def boxes_to_input(self, boxes_px: FloatArray) -> FloatArray:
         """Boxes (N, 4) in source pixels -> input pixels."""

@@ -35,7 +35,7 @@ class NetworkShape:
 MODELS = {
     'vsdet_n': NetworkShape((8, 16, 32, 64, 96), (0, 1, 1, 1), 32),
     'vsdet_s': NetworkShape((16, 24, 48, 96, 128), (1, 1, 2, 1), 48),
-    'vsdet_m': NetworkShape((16, 32, 64, 128, 160), (1, 2, 3, 2), 72),
+    'vsdet_m': NetworkShape((24, 40, 80, 160, 192), (1, 2, 3, 2), 96),
 }
 
 

@@ -32,7 +32,8 @@ class ConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
-        return torch.relu_(self.norm(self.conv(x)))
+        normalised: Tensor = self.norm(self.conv(x))
+        return normalised.relu_()
 
     def fuse(self) -> None:
         """Fold the trained norm into the convolution: same answer, one pass less."""

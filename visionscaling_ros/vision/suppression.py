@@ -23,7 +23,7 @@ def pairwise_iou(first_px: FloatArray, second_px: FloatArray) -> FloatArray:
 def suppress(
     boxes_px: FloatArray, class_ids: IntArray, iou_threshold: float
 ) -> npt.NDArray[np.bool_]:
-    """Greedy class-wise suppression of boxes sorted by descending score: mask (N,) of those kept."""
+    """Greedy class-wise suppression of boxes sorted by falling score: mask (N,) of those kept."""
     overlaps = (pairwise_iou(boxes_px, boxes_px) > iou_threshold) & (
         class_ids[:, None] == class_ids[None, :]
     )
