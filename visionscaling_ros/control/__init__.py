@@ -1,4 +1,4 @@
-"""What to do: the decision problem, policies and estimators. Only NumPy and the standard library."""
+"""What to do: the decision problem, policies and estimators. NumPy and standard library only."""
 
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.control.evaluation import RunningFit, SlotScore, evaluate_slot

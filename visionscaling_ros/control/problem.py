@@ -25,7 +25,7 @@ class SlotProblem:
     configuration k: shape (n,), n = K J + K, local ones first, level running fastest. As rates
     are the variables, the cost is convex and the constraints are linear:
 
-        local frame      keeps the robot busy t_kj = kappa_k / f_j + s_k [s], takes alpha f_j^3 t_kj [J]
+        local frame      keeps the robot busy t_kj = kappa_k / f_j + s_k [s] at alpha f_j^3 [W]
         offloaded frame  takes b_k (w + P_fixed / c) [J], the largest convex function below the
                          radio's fixed power plus w per bit; it is exact at 0 and at capacity c
         feasible set     sum y <= 1;  a sum t y <= utilisation ceiling;  a sum b y <= c;

@@ -8,9 +8,8 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float64]
 
 _MAX_ITERATIONS = 100
-_TOLERANCE = 1e-11
-_SUFFICIENT_DECREASE = 1e-4
-_SHORTEST_STEP = 1e-12
+_PRECISION = 1e-14
+_RIDGE = 1e-12  # keeps Newton's system solvable where few variables are left
 
 
 def project_packing_polytope(point: Vector, rows: Vector, bounds: Vector) -> Vector:
@@ -32,7 +31,7 @@ def project_packing_polytope(point: Vector, rows: Vector, bounds: Vector) -> Vec
     start = point
     for row in rows[bounds <= 0.0]:
         start = np.where(row > 0.0, 0.0, start)
-    binding = bounds > 0.0
+    binding = (bounds > 0.0) & rows.any(axis=1)
     scaled = rows[binding] / bounds[binding, None]
     x = np.maximum(start, 0.0)
     if not np.all(scaled @ x <= 1.0):
@@ -45,23 +44,22 @@ def _solve_dual(point: Vector, rows: Vector) -> Vector:
     """Projection onto ``{x >= 0, rows x <= 1}`` by projected Newton on the dual."""
     sizes = np.sqrt(np.einsum('ij,ij->i', rows, rows))
     dual = _Dual(point, rows / sizes[:, None], 1.0 / sizes)  # prices of similar size
+    precision = _PRECISION * (dual.bounds + dual.rows @ np.abs(point))
     price = np.zeros(len(rows))
     for _ in range(_MAX_ITERATIONS):
         x = dual.primal(price)
         slope = dual.bounds - dual.rows @ x
-        scale = _TOLERANCE * (1.0 + dual.bounds)
-        moves = np.where(price > 0.0, np.abs(slope), -slope) > scale
-        if not moves.any():
+        if np.all(np.where(price > 0.0, np.abs(slope), -slope) <= precision):
             break
-        longer = dual.newton_step(price, x, slope)
-        if longer is None:
+        following = dual.descend(price, x, slope)
+        if np.array_equal(following, price):
             break
-        price = longer
+        price = following
     return dual.primal(price)
 
 
 class _Dual:
-    """``min_{nu >= 0} 1/2 |[z - A' nu]^+|^2 + b' nu``."""
+    """``min_{nu >= 0} 1/2 |[z - A' nu]^+|^2 + b' nu`` with rows of A of length 1."""
 
     def __init__(self, point: Vector, rows: Vector, bounds: Vector) -> None:
         self.point = point
@@ -70,25 +68,44 @@ class _Dual:
 
     def primal(self, price: Vector) -> Vector:
         """``[z - A' nu]^+``."""
-        return np.maximum(self.point - price @ self.rows, 0.0)
+        x: Vector = np.maximum(self.point - price @ self.rows, 0.0)
+        return x
 
-    def value(self, price: Vector, x: Vector) -> float:
-        return 0.5 * float(x @ x) + float(self.bounds @ price)
+    def descend(self, price: Vector, x: Vector, slope: Vector) -> Vector:
+        """The least dual value along Newton's direction, short of a price below 0."""
+        held = (price <= 0.0) & (slope > 0.0)
+        working = self.rows[:, x > 0.0]
+        curvature = np.where(held[:, None] | held, 0.0, working @ working.T)
+        downhill = np.where(held, 0.0, -slope)
+        ridged = curvature + _RIDGE * np.eye(len(slope))
+        direction = np.linalg.solve(ridged, downhill).astype(np.float64)
+        if np.any((price <= 0.0) & (direction < 0.0)):  # Newton would leave at once
+            direction[:] = downhill
+        falling = direction < 0.0
+        longest = float(np.min(price[falling] / -direction[falling], initial=np.inf))
+        length = self._best_length(price, direction, longest)
+        following = np.maximum(price + length * direction, 0.0)
+        if length == longest:
+            following[falling & (price + length * direction <= _PRECISION * price)] = 0.0
+        return following
 
-    def newton_step(self, price: Vector, x: Vector, slope: Vector) -> Vector | None:
-        """Price a projected Newton step further; None if none is lower."""
-        held = (price <= 1e-9) & (slope > 0.0)
-        working = self.rows[np.ix_(~held, x > 0.0)]
-        curvature = working @ working.T
-        ridge = 1e-12 * (1.0 + np.trace(curvature)) * np.eye(len(curvature))
-        direction = np.where(held, -slope, 0.0)
-        direction[~held] = -np.linalg.solve(curvature + ridge, slope[~held])
-        value = self.value(price, x)
-        length = 1.0
-        while length > _SHORTEST_STEP:
-            trial = np.maximum(price + length * direction, 0.0)
-            enough = _SUFFICIENT_DECREASE * float(slope @ (trial - price))
-            if self.value(trial, self.primal(trial)) <= value + enough:
-                return trial
-            length *= 0.5
-        return None
+    def _best_length(self, price: Vector, direction: Vector, longest: float) -> float:
+        """Where the dual stops falling along a direction: its slope there is piecewise linear."""
+        level = self.point - price @ self.rows
+        fall = direction @ self.rows
+        start = float(self.bounds @ direction)
+
+        def slope(length: float) -> float:
+            return start - float(fall @ np.maximum(level - length * fall, 0.0))
+
+        with np.errstate(divide='ignore', invalid='ignore'):
+            breaks = level / fall
+        kinks = np.sort(breaks[(breaks > 0.0) & (breaks < longest)])
+        low, high = 0, kinks.size  # the slope is negative before kink `low`, not so at `high`
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if slope(kinks[middle]) < 0.0 else (low, middle)
+        before = float(kinks[low - 1]) if low > 0 else 0.0
+        after = float(kinks[low]) if low < kinks.size else min(longest, 2.0 * before + 1.0)
+        rise = (slope(after) - slope(before)) / (after - before)
+        return min(longest, before - slope(before) / rise) if rise > 0.0 else after

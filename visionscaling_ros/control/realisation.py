@@ -69,7 +69,7 @@ def assemble(
         slot=slot,
         allocations=allocations,
         gpu_frequency_hz=frequency_hz if device.can_set_clock else 0.0,
-        tx_rate_bps=_tx_ceiling_bps(need_bps, uploads[edge_fps > 0.0], problem, settings),
+        tx_rate_bps=_tx_ceiling_bps(need_bps, uploads[edge_fps > 0.0], settings),
         arrival_fps=problem.arrival_fps,
         policy='',
         expected_power_w=power_w,
@@ -84,13 +84,9 @@ def _rounded(rates_fps: Vector, settings: ControlSettings) -> Vector:
     return np.where(floored >= max(settings.min_rate_fps, _RATE_STEP_FPS), floored, 0.0)
 
 
-def _tx_ceiling_bps(
-    need_bps: float, uploads: Vector, problem: SlotProblem, settings: ControlSettings
-) -> float:
-    """A little above the need, fast enough for the largest frame, not far above capacity."""
+def _tx_ceiling_bps(need_bps: float, uploads: Vector, settings: ControlSettings) -> float:
+    """A little above the need, which the capacity bounds, and fast enough for one frame."""
     if uploads.size == 0:
         return 0.0
     fast_enough_bps = float(uploads.max()) / settings.tx_max_frame_s
-    ceiling_bps = max(settings.tx_headroom * need_bps, fast_enough_bps)
-    capacity_bps = float(problem.bounds[2]) / settings.capacity_safety
-    return math.ceil(max(min(ceiling_bps, capacity_bps), need_bps))
+    return math.ceil(max(settings.tx_headroom * need_bps, fast_enough_bps))

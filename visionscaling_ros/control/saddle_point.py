@@ -31,9 +31,12 @@ class SaddlePointPolicy:
     its abstract; its full text was not available.)
 
     Ours: ``y_{t-1}`` and ``g_{t-1}`` are what really ran; the projection is onto the set of the
-    coming slot, so that a dead link or a new capacity counts at once; steps are in units in which
-    the dearest local frame costs 1 and the largest distance from the accuracy target is 1, so
-    that they suit any device.
+    coming slot, so that a dead link or a new capacity counts at once; steps and multiplier are in
+    units in which the dearest local frame costs 1 and the largest distance from the accuracy
+    target is 1, so that they suit any device.
+
+    The fit cannot end below lam*/mu above what it started with, lam* being the multiplier at rest:
+    a larger mu or a larger multiplier at the start meets the target sooner, at a higher cost.
 
     :param use_edge: False: everything runs on the robot.
     """
@@ -46,7 +49,7 @@ class SaddlePointPolicy:
         self._use_edge = use_edge
         self._last: SlotProblem | None = None
         self._shares: Vector = np.zeros(0)
-        self._multiplier = 0.0
+        self._price = settings.initial_multiplier  # the multiplier in its natural unit
 
     def decide(self, forecast: Forecast) -> SlotDecision:
         """Take the primal step and turn it into one clock and a few allocations."""
@@ -57,7 +60,9 @@ class SaddlePointPolicy:
             shares = _with_exploration(shares, problem, forecast.exploration_fps)
         self._last, self._shares = problem, shares
         decision = realise(shares, problem, forecast, self.settings)
-        return dataclasses.replace(decision, policy=self.name, multiplier=self._multiplier)
+        unit, spread = self._units(problem)
+        multiplier = self._price * unit / spread
+        return dataclasses.replace(decision, policy=self.name, multiplier=multiplier)
 
     def observe(self, state: SlotState) -> None:
         """Take what ran as the iterate and move the multiplier by the constraint it gave."""
@@ -65,21 +70,20 @@ class SaddlePointPolicy:
         if problem is None or not (math.isfinite(state.arrival_fps) and state.arrival_fps > 0.0):
             return
         self._shares = self._measured_shares(problem, state)
-        unit, spread = self._units(problem)
-        constraint = float(problem.accuracy_gap_map @ self._shares)
-        multiplier = self._multiplier + self.settings.dual_step * unit / spread**2 * constraint
-        most = self.settings.max_multiplier * unit / spread
-        self._multiplier = min(max(multiplier, 0.0), most)
+        _, spread = self._units(problem)
+        constraint = float(problem.accuracy_gap_map @ self._shares) / spread
+        price = self._price + self.settings.dual_step * constraint
+        self._price = min(max(price, 0.0), self.settings.max_multiplier)
 
     def _primal_step(self, problem: SlotProblem) -> Vector:
         """Where last slot's gradients lead, before projection, in the layout of ``problem``."""
         last = self._last
         if last is None or not self._shares.any():
             return _cold_start(problem)
-        unit, _ = self._units(last)
-        slope = last.cost_slope(self._shares, self.settings)
-        slope = slope + self._multiplier * last.accuracy_gap_map
-        step = self._shares - self.settings.primal_step / unit * slope
+        unit, spread = self._units(last)
+        slope = last.cost_slope(self._shares, self.settings) / unit
+        slope = slope + self._price * last.accuracy_gap_map / spread
+        step = self._shares - self.settings.primal_step * slope
         return _carried_over(step, last, problem)
 
     def _units(self, problem: SlotProblem) -> tuple[float, float]:

@@ -21,7 +21,8 @@ class ControlSettings:
     :param min_processed_fps: falling short of this rate costs up to ``weight_rate`` more; 0: none.
     :param primal_step: step of the saddle point in the allocation, in cost-independent units.
     :param dual_step: step of the saddle point in the multiplier, in cost-independent units.
-    :param max_multiplier: the multiplier is held below this many times its natural unit.
+    :param initial_multiplier: multiplier at the start, in its natural unit.
+    :param max_multiplier: the multiplier is held below this, in its natural unit.
     :param utilization_ceiling: share of the time local inference may keep the robot busy, 0 to 1.
     :param max_blocked_arrivals: a local frame may take as long as this many arrivals; longer ones
         would make the dispatcher drop the frames behind them.
@@ -41,11 +42,12 @@ class ControlSettings:
 
     accuracy_target_map: float = 0.5
     weight_energy: float = 1.0
-    weight_rate: float = 5.0
+    weight_rate: float = 20.0
     full_rate_fps: float = 30.0
     min_processed_fps: float = 0.0
     primal_step: float = 1.0
-    dual_step: float = 0.5
+    dual_step: float = 1.5
+    initial_multiplier: float = 1.0
     max_multiplier: float = 20.0
     utilization_ceiling: float = 0.9
     max_blocked_arrivals: float = 2.0
@@ -78,6 +80,7 @@ _RANGES = (
     ('min_processed_fps', 0.0, 1e3),
     ('primal_step', 1e-6, 1e3),
     ('dual_step', 0.0, 1e3),
+    ('initial_multiplier', 0.0, 1e6),
     ('max_multiplier', 0.0, 1e6),
     ('utilization_ceiling', 0.05, 1.0),
     ('max_blocked_arrivals', 0.1, 1e3),
