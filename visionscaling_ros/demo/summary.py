@@ -10,6 +10,7 @@ import numpy as np
 from visionscaling_ros.datatypes import Origin
 from visionscaling_ros.demo.run_record import RunRecord
 from visionscaling_ros.vision.accuracy import evaluate_map
+from visionscaling_ros.vision.model_zoo import CLASS_NAMES
 
 
 def summarize(record: RunRecord) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def _accuracy(record: RunRecord) -> tuple[float, str]:
         scores = evaluate_map(
             [record.truths[frame.stamp_ns] for frame in labelled],
             [frame.detections for frame in labelled],
+            len(CLASS_NAMES),
         )
         return scores.map_50_95, 'measured against ground truth'
     if record.frames:

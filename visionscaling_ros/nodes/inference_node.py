@@ -42,7 +42,7 @@ from visionscaling_ros.pipeline.dispatcher import Dispatcher, EdgeReply
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
 from visionscaling_ros.pipeline.upload_worker import Upload
-from visionscaling_ros.vision.model_zoo import available_models
+from visionscaling_ros.vision.model_zoo import CLASS_NAMES, available_models
 
 LINK_SILENCE_S = 2.0  # without a link_state for this long the edge counts as away
 
@@ -165,7 +165,9 @@ class InferenceNode(ManagedNode):
 
     def activate(self) -> None:
         """Start taking frames."""
-        self._accuracy = LiveAccuracyThread(self.parameters['accuracy_window_frames'])
+        self._accuracy = LiveAccuracyThread(
+            self.parameters['accuracy_window_frames'], len(CLASS_NAMES)
+        )
         self._dispatcher = Dispatcher(
             detector_of=self._shelf.detector,
             encode=self._encode,

@@ -14,10 +14,11 @@ class LiveAccuracyThread:
     """Evaluates once a second in a thread of its own, while there is ground truth.
 
     :param window_frames: frames the mAP is taken over.
+    :param class_count: number of classes.
     """
 
-    def __init__(self, window_frames: int) -> None:
-        self._accuracy = LiveAccuracy(window_frames)
+    def __init__(self, window_frames: int, class_count: int) -> None:
+        self._accuracy = LiveAccuracy(window_frames, class_count)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._has_truth = False
