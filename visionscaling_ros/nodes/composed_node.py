@@ -12,7 +12,7 @@ def main() -> None:
     inference: list[InferenceNode] = []
 
     def make_inference() -> ManagedNode:
-        inference.append(InferenceNode())
+        inference.append(InferenceNode(in_memory=True))
         return inference[0]
 
     def make_camera() -> ManagedNode:

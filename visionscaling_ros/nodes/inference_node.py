@@ -102,10 +102,14 @@ PARAMETERS = (
 
 
 class InferenceNode(ManagedNode):
-    """Dispatcher, local worker and encoder behind topics."""
+    """Dispatcher, local worker and encoder behind topics.
 
-    def __init__(self) -> None:
+    :param in_memory: frames come through ``take_frame`` and not from image_raw.
+    """
+
+    def __init__(self, *, in_memory: bool = False) -> None:
         super().__init__('inference_node', PARAMETERS)
+        self._in_memory = in_memory
         self._input: ImageInput | None = None
         self._dispatcher: Dispatcher | None = None
         self._accuracy: LiveAccuracyThread | None = None
@@ -182,12 +186,13 @@ class InferenceNode(ManagedNode):
         self._activated_s = time.monotonic()
         self._decision_s = self._link_s = float('-inf')
         self._dispatcher.start()
-        self._input = ImageInput(
-            self,
-            self.parameters['image_transport'],
-            self.parameters['image_reliability'],
-            self._dispatcher.accept,
-        )
+        if not self._in_memory:
+            self._input = ImageInput(
+                self,
+                self.parameters['image_transport'],
+                self.parameters['image_reliability'],
+                self._dispatcher.accept,
+            )
         self.every(1.0 / self.parameters['state_rate_hz'], self._tick)
 
     def deactivate(self) -> None:
@@ -220,7 +225,7 @@ class InferenceNode(ManagedNode):
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """State of the frames."""
-        if self._dispatcher is None or self._input is None:
+        if self._dispatcher is None:
             return ERROR, 'not working', {}
         books = self._dispatcher.snapshot()
         values: dict[str, object] = {
@@ -229,12 +234,12 @@ class InferenceNode(ManagedNode):
             'processed_edge': books.processed_edge,
             'dropped': books.dropped,
             'in_flight': books.in_flight,
-            'lost_in_transport': self._input.lost,
+            'lost_in_transport': self._lost,
             **{f'dropped_{reason}': count for reason, count in books.drop_counts.items()},
         }
         if self._refused_decision:
             return ERROR, self._refused_decision, values
-        if books.arrived == self._arrived_before and (trouble := self._input.trouble()):
+        if books.arrived == self._arrived_before and (trouble := self._input_trouble()):
             self.warn('input', trouble)
             return WARN, trouble, values
         self._arrived_before = books.arrived
@@ -244,6 +249,15 @@ class InferenceNode(ManagedNode):
         return OK, 'running', values
 
     _arrived_before = 0
+
+    @property
+    def _lost(self) -> int:
+        return self._input.lost if self._input is not None else 0
+
+    def _input_trouble(self) -> str:
+        if self._input is not None:
+            return self._input.trouble()
+        return 'no image from the camera in this process' if self._in_memory else ''
 
     def _encode(self, image_bgr: ImageArray, input_size_px: int) -> bytes:
         return encode_upload(image_bgr, input_size_px, self.parameters['jpeg_quality'])
@@ -350,7 +364,7 @@ class InferenceNode(ManagedNode):
         state.uptime_s = time.monotonic() - self._activated_s
         state.slot = self._dispatcher.slot
         state.fallback = self._dispatcher.fallback
-        state.lost_in_transport = self._input.lost if self._input is not None else 0
+        state.lost_in_transport = self._lost
         state.measured_map = self._accuracy.map_50_95 if self._accuracy else float('nan')
         state.allocations = [allocation_to_msg(a) for a in books.processed]
         state.operating_points = [operating_point_to_msg(p) for p in self._shelf.costs.points()]
