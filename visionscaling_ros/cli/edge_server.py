@@ -7,22 +7,30 @@ import argparse
 from visionscaling_ros.edge.relative_detections import RelativeDetections
 from visionscaling_ros.edge.server import EdgeServer
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.vision.detector import Detector, detect
 from visionscaling_ros.vision.jpeg import decode_jpeg
-from visionscaling_ros.vision.model_zoo import available_models, load_detector
+from visionscaling_ros.vision.model_zoo import available_models, check_model, load_detector
 
 HELP = 'inference server for robots that offload (Open Inference Protocol v2 over gRPC)'
 
 
 class DetectorRunner:
-    """The edge server's :class:`ModelRunner` over this package's detectors."""
+    """The edge server's :class:`ModelRunner` over this package's detectors.
 
-    def __init__(self, models: tuple[str, ...]) -> None:
-        self._detectors = {name: load_detector(name) for name in models}
+    Raises InvalidValueError for an unknown model; the weights are read by :meth:`warm_up`.
+    """
+
+    def __init__(self, models: tuple[str, ...], threads: int) -> None:
+        for name in models:
+            check_model(name)
+        self._models = models
+        self._threads = threads
+        self._detectors: dict[str, Detector] = {}
 
     @property
     def model_names(self) -> tuple[str, ...]:
         """The models it has."""
-        return tuple(self._detectors)
+        return self._models
 
     def class_names(self, model: str) -> tuple[str, ...]:
         """Names of the classes of ``model``."""
@@ -33,17 +41,19 @@ class DetectorRunner:
         return tuple(self._detectors[model].input_sizes_px)
 
     def warm_up(self) -> None:
-        """Run every model once at every input size."""
+        """Load every model and run it once at every input size."""
+        import torch  # noqa: PLC0415 takes seconds, too long before a port in use is reported
+
+        torch.set_num_threads(self._threads)
+        self._detectors = {name: load_detector(name) for name in self._models}
         for detector in self._detectors.values():
             for size_px in detector.input_sizes_px:
                 detector.warm_up(size_px)
 
     def run(self, model: str, input_size_px: int, jpeg: bytes) -> RelativeDetections:
         """Decode and detect; raises ImageFormatError if ``jpeg`` is no image."""
-        detector = self._detectors[model]
         image_bgr = decode_jpeg(jpeg)
-        prepared = detector.preprocess(image_bgr, input_size_px)
-        detections = detector.postprocess(detector.forward(prepared), prepared)
+        detections = detect(self._detectors[model], image_bgr, input_size_px)
         height_px, width_px = image_bgr.shape[:2]
         return RelativeDetections.from_pixels(detections, width_px, height_px)
 
@@ -63,9 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads < 1:
         raise InvalidValueError('--threads', arguments.threads, 'at least 1')
     models = tuple(arguments.models or available_models())
-    import torch  # noqa: PLC0415 slow, and of no use before the arguments are known to be good
-
-    torch.set_num_threads(arguments.threads)
-    server = EdgeServer(DetectorRunner(models), host=arguments.host, port=arguments.port)
+    runner = DetectorRunner(models, arguments.threads)
+    server = EdgeServer(runner, host=arguments.host, port=arguments.port)
     server.serve(lambda address: print(f'edge server ready on {address}', flush=True))
     return 0

@@ -1,0 +1,83 @@
+"""``visionscaling edge-server`` with the models it ships."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+
+from visionscaling_ros.edge.client import GrpcEdgeClient
+from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
+from visionscaling_ros.edge.protocol import EdgeReply
+from visionscaling_ros.vision.model_zoo import available_models, input_sizes_px
+
+COMMAND = 'import sys; from visionscaling_ros.cli.main import main; sys.exit(main())'
+PATIENCE_S = 60.0
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, '-c', COMMAND, 'edge-server', *arguments]
+
+
+def test_serves_a_shipped_model_until_terminated() -> None:
+    model = available_models()[0]
+    size_px = input_sizes_px(model)[0]
+    program = subprocess.Popen(
+        command('--port', '0', '--models', model), stdout=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    try:
+        greeting, _, address = program.stdout.readline().strip().rpartition(' ')
+        assert greeting == 'edge server ready on'
+        client = GrpcEdgeClient(address)
+        replies: queue.Queue[EdgeReply | OffloadError] = queue.Queue()
+        image = np.random.default_rng(0).integers(0, 255, (size_px // 2, size_px, 3), np.uint8)
+        jpeg = cv2.imencode('.jpg', image)[1].tobytes()
+        deadline_s = time.monotonic() + PATIENCE_S
+        for payload in (jpeg, b'no image'):
+            frame = OffloadFrame(1, 1, model, size_px, payload, 640, 480, deadline_s)
+            client.submit(frame, PATIENCE_S, replies.put)
+        good, bad = (replies.get(timeout=PATIENCE_S) for _ in range(2))
+        assert isinstance(good, EdgeReply)
+        assert good.compute_s > 0.0
+        assert isinstance(bad, OffloadError)
+        assert bad.reason is FailureReason.REFUSED
+        assert '8 bytes' in str(bad)
+        client.close()
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(PATIENCE_S) == 0
+        assert program.stdout.read() == ''
+    finally:
+        program.kill()
+        program.wait()
+        program.stdout.close()
+
+
+def test_bad_arguments_end_with_one_line() -> None:
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = str(taken.getsockname()[1])
+        cases = {
+            f'cannot listen on 127.0.0.1:{port}: Address already in use': ('--port', port),
+            '--port = 70000': ('--port', '70000'),
+            '--threads = 0': ('--threads', '0'),
+            "model = 'huge'": ('--models', 'huge'),
+            'cannot listen on no.such.host.invalid:8001': ('--host', 'no.such.host.invalid'),
+        }
+        for named, arguments in cases.items():
+            done = subprocess.run(
+                command(*arguments),
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+                check=False,
+            )
+            assert named in done.stderr
+            assert len(done.stderr.splitlines()) == 1, done.stderr
+            assert done.returncode == 2
+
