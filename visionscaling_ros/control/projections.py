@@ -9,6 +9,7 @@ Vector = npt.NDArray[np.float64]
 
 _MAX_ITERATIONS = 100
 _PRECISION = 1e-14
+_NONE_LEFT = 1e-12  # of a resource, in units of what one of the hungriest variable takes
 _RIDGE = 1e-12  # keeps Newton's system solvable where few variables are left
 
 
@@ -29,9 +30,11 @@ def project_packing_polytope(point: Vector, rows: Vector, bounds: Vector) -> Vec
     :returns: x, shape (n,).
     """
     start = point
-    for row in rows[bounds <= 0.0]:
+    most = rows.max(axis=1, initial=0.0)
+    none_left = bounds <= _NONE_LEFT * most
+    for row in rows[none_left]:
         start = np.where(row > 0.0, 0.0, start)
-    binding = (bounds > 0.0) & rows.any(axis=1)
+    binding = ~none_left & (most > 0.0)
     scaled = rows[binding] / bounds[binding, None]
     x = np.maximum(start, 0.0)
     if not np.all(scaled @ x <= 1.0):
@@ -98,7 +101,7 @@ class _Dual:
         def slope(length: float) -> float:
             return start - float(fall @ np.maximum(level - length * fall, 0.0))
 
-        with np.errstate(divide='ignore', invalid='ignore'):
+        with np.errstate(divide='ignore', over='ignore', invalid='ignore'):
             breaks = level / fall
         kinks = np.sort(breaks[(breaks > 0.0) & (breaks < longest)])
         low, high = 0, kinks.size  # the slope is negative before kink `low`, not so at `high`

@@ -15,6 +15,7 @@ from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
 
 _LEAST_GAP_MAP = 0.01  # accuracies closer together than this do not scale the steps up further
+_LEAST_UNIT = 1e-9  # cost per frame/s
 
 
 class SaddlePointPolicy:
@@ -35,8 +36,8 @@ class SaddlePointPolicy:
     units in which the dearest local frame costs 1 and the largest distance from the accuracy
     target is 1, so that they suit any device.
 
-    The fit cannot end below lam*/mu above what it started with, lam* being the multiplier at rest:
-    a larger mu or a larger multiplier at the start meets the target sooner, at a higher cost.
+    While lam stays above 0 the constraint sums up to (lam - lam_0) / mu: with lam* the multiplier
+    at rest, a larger mu or lam_0 meets the target sooner, at a higher cost meanwhile.
 
     :param use_edge: False: everything runs on the robot.
     """
@@ -92,7 +93,7 @@ class SaddlePointPolicy:
         local_j = problem.energy_j[: problem.energy_j.size - count]
         dearest_j = float(np.max(local_j, initial=0.0))
         unit = self.settings.weight_energy * dearest_j / problem.device.p_max_w
-        if unit <= 0.0:  # energy unknown or of no weight: a frame's worth of rate instead
+        if unit < _LEAST_UNIT:  # energy unknown or of no weight: a frame's worth of rate instead
             unit = max(self.settings.weight_rate, 1.0) / self.settings.full_rate_fps
         gap = float(np.max(np.abs(problem.accuracy_gap_map), initial=0.0))
         return unit, max(gap, _LEAST_GAP_MAP)
