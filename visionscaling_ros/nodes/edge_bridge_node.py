@@ -205,6 +205,22 @@ class EdgeBridgeNode(ManagedNode):
             **dataclasses.asdict(snapshot),
         )
         self._state_publisher.publish(self._link)
+        self._tell(snapshot.reachable)
+
+    _told: bool | None = None
+
+    def _tell(self, reachable: bool) -> None:
+        """Say once when the server comes or goes."""
+        if reachable == self._told:
+            return
+        self._told = reachable
+        server = self.parameters['server']
+        if reachable:
+            self.get_logger().info(f'edge server {server} answers')
+        else:
+            self.get_logger().warning(
+                f'edge server {server} does not answer: frames run on the robot until it does'
+            )
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from visionscaling_ros.nodes.conversions import (
     to_byte_array,
 )
 from visionscaling_ros.nodes.image_input import ImageInput
+from visionscaling_ros.nodes.inference_parameters import PARAMETERS
 from visionscaling_ros.nodes.live_accuracy import LiveAccuracyThread
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.model_shelf import (
@@ -31,7 +32,6 @@ from visionscaling_ros.nodes.model_shelf import (
     encode_upload,
 )
 from visionscaling_ros.nodes.offload_format import OffloadLabel
-from visionscaling_ros.nodes.parameters import Parameter
 from visionscaling_ros.nodes.result_output import (
     Detection2DArray,
     books_to_msg,
@@ -42,63 +42,9 @@ from visionscaling_ros.pipeline.dispatcher import Dispatcher, EdgeReply
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
 from visionscaling_ros.pipeline.upload_worker import Upload
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES, available_models
+from visionscaling_ros.vision.model_zoo import CLASS_NAMES
 
 LINK_SILENCE_S = 2.0  # without a link_state for this long the edge counts as away
-
-PARAMETERS = (
-    Parameter('models', list(available_models()), 'Detectors to load', read_only=True),
-    Parameter(
-        'input_sizes_px',
-        [0],
-        'Input sizes to offer; [0]: all the detectors have',
-        'px',
-        0,
-        4096,
-        read_only=True,
-    ),
-    Parameter('safe_model', 'vsdet_s', 'Detector to run without a fresh decision'),
-    Parameter('safe_input_size_px', 224, 'Its input size', 'px', 32, 4096),
-    Parameter(
-        'image_transport',
-        'raw',
-        'Image on image_raw, or CompressedImage on image_raw/compressed',
-        choices=('raw', 'compressed'),
-        read_only=True,
-    ),
-    Parameter(
-        'image_reliability',
-        'best_effort',
-        'Reliability asked of the image publisher',
-        choices=('best_effort', 'reliable'),
-        read_only=True,
-    ),
-    Parameter('max_age_s', 1.0, 'Age past which a frame is of no use', 's', 0.05, 60.0),
-    Parameter(
-        'decision_timeout_s',
-        3.0,
-        'Without a decision for this long the safe detector takes over',
-        's',
-        0.1,
-        60.0,
-    ),
-    Parameter('jpeg_quality', 80, 'JPEG quality of offloaded frames', '%', 10, 100),
-    Parameter(
-        'torch_threads', 1, 'CPU threads of a local detector', '', 1, 64, read_only=True
-    ),
-    Parameter(
-        'state_rate_hz', 5.0, 'How often inference_state is published', 'Hz', 0.5, 50.0,
-        read_only=True,
-    ),
-    Parameter(
-        'statistics_window_s', 1.0, 'Window of the latencies and rates in inference_state', 's',
-        0.1, 60.0, read_only=True,
-    ),
-    Parameter(
-        'accuracy_window_frames', 150, 'Frames the measured mAP is taken over', 'frames', 1, 10000,
-        read_only=True,
-    ),
-)  # fmt: skip
 
 
 class InferenceNode(ManagedNode):
