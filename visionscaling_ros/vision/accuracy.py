@@ -93,7 +93,7 @@ class LiveAccuracy:
             return len(self._pairs)
 
     def map_50_95(self) -> float:
-        """mAP of the window; NaN while no frame has both, or none has anything to find."""
+        """The window's mAP; NaN while no frame has both, or none has anything to find."""
         with self._lock:
             pairs = list(self._pairs.values())
         if not pairs:

@@ -1,4 +1,4 @@
-"""JPEG in and out, and the shrinking of frames that are sent to the edge."""
+"""Images for the radio: shrunk to what the detector will see, and compressed."""
 
 from __future__ import annotations
 
@@ -7,32 +7,47 @@ import numpy as np
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
-
-
-def encode_jpeg(image_bgr: ImageArray, quality: int = 80) -> bytes:
-    """JPEG of a uint8 (H, W, 3) BGR image; raises InvalidValueError for a quality not 1 to 100."""
-    if not 1 <= quality <= 100:
-        raise InvalidValueError('quality', quality, '1 to 100')
-    ok, data = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:
-        raise ImageFormatError(f'an image of shape {image_bgr.shape} cannot be encoded as JPEG')
-    return bytes(data)
-
-
-def decode_jpeg(data: bytes | ImageArray) -> ImageArray:
-    """BGR uint8 (H, W, 3) image of encoded bytes; raises ImageFormatError."""
-    buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if buffer.size else None
-    if image is None:
-        raise ImageFormatError(f'{buffer.size} bytes are no image that can be decoded (JPEG, PNG)')
-    return np.asarray(image, np.uint8)
+from visionscaling_ros.vision.letterbox import check_input_size, fitted_size_px, resize_image
 
 
 def resize_for_upload(image_bgr: ImageArray, input_size_px: int) -> ImageArray:
-    """The image shrunk so that its longer side is ``input_size_px``; never enlarged."""
+    """Image (H, W, 3) with its longer side at ``input_size_px``, not padded, never enlarged.
+
+    Raises InvalidValueError for a size that is no positive multiple of 32.
+    """
+    check_input_size(input_size_px)
     height_px, width_px = image_bgr.shape[:2]
-    scale = input_size_px / max(height_px, width_px)
-    if scale >= 1.0:
-        return image_bgr
-    size = max(1, round(width_px * scale)), max(1, round(height_px * scale))
-    return np.asarray(cv2.resize(image_bgr, size, interpolation=cv2.INTER_AREA), np.uint8)
+    size = fitted_size_px(width_px, height_px, input_size_px)
+    if max(width_px, height_px) <= input_size_px:
+        return image_bgr  # the receiver enlarges; sending more pixels would say nothing more
+    return resize_image(image_bgr, *size)
+
+
+def encode_jpeg(image_bgr: ImageArray, quality: int = 80) -> bytes:
+    """uint8 (H, W, 3) -> JPEG file. Raises InvalidValueError, ImageFormatError."""
+    if not 1 <= quality <= 100:
+        raise InvalidValueError('quality', quality, '1 to 100')
+    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
+        raise ImageFormatError(
+            f'image is {image_bgr.dtype}{image_bgr.shape}; allowed: uint8 (height, width, 3)'
+        )
+    if image_bgr.size == 0:
+        raise ImageFormatError(f'image is {image_bgr.shape}; allowed: at least 1x1 pixels')
+    ok, data = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ImageFormatError(f'image {image_bgr.shape} could not be encoded as JPEG')
+    return bytes(data)
+
+
+def decode_jpeg(data: bytes | bytearray | memoryview) -> ImageArray:
+    """JPEG (or PNG) file -> uint8 (H, W, 3) BGR. Raises ImageFormatError when it is none."""
+    buffer = np.frombuffer(data, np.uint8)
+    image: ImageArray | None = None
+    if len(buffer):
+        try:
+            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+        except cv2.error:
+            image = None  # some broken headers raise instead
+    if image is None:
+        raise ImageFormatError(f'{len(buffer)} bytes are no image; allowed: a whole JPEG or PNG')
+    return image

@@ -32,8 +32,8 @@ class ConvUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
-        normalised: Tensor = self.norm(self.conv(x))
-        return normalised.relu_()
+        positive: Tensor = torch.relu_(self.norm(self.conv(x)))
+        return positive
 
     def fuse(self) -> None:
         """Fold the trained norm into the convolution: same answer, one pass less."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -18,19 +19,20 @@ GROUNDS: tuple[Color, ...] = (
     (70, 105, 80), (150, 165, 175), (105, 105, 105), (110, 140, 160), (85, 85, 85), (60, 90, 85),
 )  # fmt: skip
 LANE_M = 3.4
+Put = Callable[[str, float, float, float], None]  # kind, x [px], y [px], angle [deg]
 
 
 def aerial_painter(
     rng: np.random.Generator, bank: SpriteBank, width_px: int, height_px: int
 ) -> Painter:
     """A random piece of town from above."""
-    scale = float(np.exp(rng.uniform(math.log(5.0), math.log(30.0)))) * width_px / 640.0
+    scale = float(np.exp(rng.uniform(math.log(5.0), math.log(55.0)))) * width_px / 640.0
     ground = palette.varied(rng, GROUNDS[rng.integers(len(GROUNDS))])
     image = np.full((height_px, width_px, 3), ground, np.uint8)
     _patches(rng, image, scale)
     roads = [_road(rng, image, scale) for _ in range(int(rng.choice([0, 1, 1, 2])))]
     painter = Painter(roughen(rng, image, rng.uniform(0.03, 0.1)))
-    squash = rng.uniform(0.75, 1.0) if rng.random() < 0.5 else 1.0
+    squash = rng.uniform(0.65, 1.0) if rng.random() < 0.5 else 1.0
     shadow = (rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.8), rng.uniform(0.0, 0.6))
 
     def put(kind: str, x_px: float, y_px: float, angle_deg: float) -> None:
@@ -41,13 +43,14 @@ def aerial_painter(
         painter.shade(dark, left + round(shadow[0] * scale), top + round(shadow[1] * scale))
         painter.paste(picture, left, top, sprite.class_id)
 
-    for center_px, angle_deg, lanes, reach_px in roads:
-        _drive(rng, put, center_px, angle_deg, lanes, reach_px, scale)
+    for road in roads:
+        _drive(rng, put, road, scale)
     area_m2 = width_px * height_px / scale**2
     if rng.random() < 0.4:
-        _park(rng, put, width_px, height_px, scale)
+        start_px = (rng.uniform(0, width_px), rng.uniform(0, height_px))
+        _park(rng, put, start_px, scale)
     for kind, per_m2, most in (
-        ('person_top', 0.004, 12), ('cyclist_top', 0.0012, 4), ('car_top', 0.001, 5),
+        ('person_top', 0.004, 12), ('cyclist_top', 0.0012, 4), ('car_top', 0.0015, 5),
         ('truck_top', 0.0006, 3),
     ):  # fmt: skip
         if kind == 'person_top' and scale < 8:
@@ -110,7 +113,9 @@ def _road(
     along = np.array([math.cos(math.radians(angle)), -math.sin(math.radians(angle))])
     across = np.array([-along[1], along[0]])
 
-    def band(from_m: float, to_m: float, color: Color, start: float = -1.0, end: float = 1.0) -> None:
+    def band(
+        from_m: float, to_m: float, color: Color, start: float = -1.0, end: float = 1.0
+    ) -> None:
         corners = [
             np.array(center) + along * reach * a + across * o * scale
             for a, o in ((start, from_m), (end, from_m), (end, to_m), (start, to_m))
@@ -121,7 +126,8 @@ def _road(
     half = lanes * LANE_M / 2
     asphalt = palette.varied(rng, (100, 98, 95), 22)
     mark = palette.varied(rng, (220, 222, 222), 15)
-    band(-half - rng.uniform(1.5, 4), half + rng.uniform(1.5, 4), palette.varied(rng, (150, 155, 160)))
+    pavement = palette.varied(rng, (150, 155, 160))
+    band(-half - rng.uniform(1.5, 4), half + rng.uniform(1.5, 4), pavement)
     band(-half, half, asphalt)
     for lane in range(1, lanes):
         offset = -half + lane * LANE_M
@@ -134,8 +140,12 @@ def _road(
     return center, angle, lanes, reach
 
 
-def _drive(rng, put, center_px, angle_deg, lanes, reach_px, scale) -> None:  # type: ignore[no-untyped-def]
+def _drive(
+    rng: np.random.Generator, put: Put, road: tuple[tuple[float, float], float, int, float],
+    scale: float,
+) -> None:  # fmt: skip
     """Vehicles on the lanes of a road."""
+    center_px, angle_deg, lanes, reach_px = road
     along = (math.cos(math.radians(angle_deg)), -math.sin(math.radians(angle_deg)))
     density = rng.uniform(0.1, 0.8)
     for lane in range(lanes):
@@ -154,12 +164,13 @@ def _drive(rng, put, center_px, angle_deg, lanes, reach_px, scale) -> None:  # t
             )
 
 
-def _park(rng, put, width_px, height_px, scale) -> None:  # type: ignore[no-untyped-def]
+def _park(
+    rng: np.random.Generator, put: Put, start_px: tuple[float, float], scale: float
+) -> None:
     """A row of parked cars, side by side."""
-    x_px, y_px = rng.uniform(0, width_px), rng.uniform(0, height_px)
     row_deg, pitch_px = rng.uniform(0, 360), 2.7 * scale
     step = (math.cos(math.radians(row_deg)) * pitch_px, -math.sin(math.radians(row_deg)) * pitch_px)
     for place in range(int(rng.integers(3, 12))):
         if rng.random() < 0.75:
             angle = row_deg + 90 + (180 if rng.random() < 0.5 else 0) + rng.normal(0, 3)
-            put('car_top', x_px + step[0] * place, y_px + step[1] * place, angle)
+            put('car_top', start_px[0] + step[0] * place, start_px[1] + step[1] * place, angle)

@@ -21,7 +21,7 @@ def _grain(width_px: int, height_px: int) -> npt.NDArray[np.float32]:
 
 
 class CameraEffects:
-    """One camera in one light: exposure, colour cast, haze, softness and noise, all drawn from rng."""
+    """One camera in one light: exposure, colour cast, haze, softness and noise."""
 
     def __init__(self, rng: np.random.Generator, width_px: int, height_px: int) -> None:
         night = rng.random() < 0.12

@@ -9,14 +9,14 @@ from visionscaling_ros.vision.scene.people import CYCLIST, PERSON
 from visionscaling_ros.vision.scene.sprite import Brush, Sprite
 from visionscaling_ros.vision.scene.vehicles import CAR, TRUCK, sheen
 
-PX_PER_M = 24.0
+PX_PER_M = 36.0
 
 
 def car_top(rng: np.random.Generator) -> Sprite:
     """A car from above."""
     length, width = rng.uniform(3.7, 5.0), rng.uniform(1.65, 1.95)
     body = palette.paint(rng)
-    glass = palette.varied(rng, (60, 52, 45), 15)
+    glass = palette.varied(rng, (60, 52, 45) if rng.random() < 0.7 else (150, 150, 135), 15)
     brush = Brush(length, width, PX_PER_M)
     edge = width * 0.12
     brush.polygon(
@@ -33,6 +33,9 @@ def car_top(rng: np.random.Generator) -> Sprite:
     )  # fmt: skip
     roof = palette.shaded(body, rng.uniform(0.95, 1.12))
     brush.box(rear + length * 0.1, edge * 1.5, front - length * 0.13, width - edge * 1.5, roof)
+    if rng.random() < 0.3:  # sun roof
+        left = front - length * rng.uniform(0.2, 0.27)
+        brush.box(left, edge * 2.3, left + length * 0.11, width - edge * 2.3, glass)
     for y in (0.08, width - 0.28):
         brush.box(length * 0.96, y + 0.05, length, y + 0.2, (225, 235, 240))
         brush.box(0.0, y + 0.05, length * 0.03, y + 0.2, (40, 40, 170))

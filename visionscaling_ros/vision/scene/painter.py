@@ -21,7 +21,7 @@ class Painter:
 
     def __init__(self, background: ImageArray) -> None:
         self.image = background.copy()
-        self._owner = np.zeros(background.shape[:2], np.uint8)
+        self._owner: ImageArray = np.zeros(background.shape[:2], np.uint8)
         self._objects: list[tuple[int, int, tuple[int, int, int, int]]] = []
         self._min_side_px = MIN_SIDE_PX * max(background.shape[:2]) / 640.0
 

@@ -25,8 +25,9 @@ SKINS: tuple[Color, ...] = ((150, 180, 225), (120, 150, 200), (75, 105, 155), (4
 
 
 def varied(rng: np.random.Generator, color: Color, spread: float = 14.0) -> Color:
-    """The colour, a little off."""
-    return tuple(float(v) for v in np.clip(np.add(color, rng.normal(0, spread, 3)), 4, 251))  # type: ignore[return-value]
+    """The colour, a little off: more in brightness than in hue."""
+    off = rng.normal(0, spread) + rng.normal(0, spread * 0.5, 3)
+    return tuple(float(v) for v in np.clip(np.add(color, off), 4, 251))  # type: ignore[return-value]
 
 
 def shaded(color: Color, gain: float) -> Color:

@@ -1,4 +1,4 @@
-"""Pedestrians and cyclists as seen from eye height, in the phases of a step or a turn of the pedals."""
+"""Pedestrians and cyclists from eye height, in the phases of a step or a turn of the pedals."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ def cyclist_side(rng: np.random.Generator) -> tuple[Sprite, ...]:
         turn = 2 * math.pi * phase / PHASES
         hip = (seat[0], seat[1] + 0.08)
         for side in (1.0, -1.0):
-            pedal = (crank[0] + side * 0.16 * math.cos(turn), crank[1] + side * 0.16 * math.sin(turn))
+            reach = (side * 0.16 * math.cos(turn), side * 0.16 * math.sin(turn))
+            pedal = (crank[0] + reach[0], crank[1] + reach[1])
             knee = ((hip[0] + pedal[0]) / 2 + 0.2, (hip[1] + pedal[1]) / 2 + 0.12)
             shade = palette.shaded(trousers, 0.75 if side > 0 else 1.0)
             brush.line([hip, knee, pedal], 0.13, shade)

@@ -38,8 +38,8 @@ def tree(rng: np.random.Generator) -> Sprite:
     bottom = height * rng.uniform(0.3, 0.5)
     for _ in range(70):
         u, v = rng.normal(0, 0.35, 2)
-        center = (spread / 2 * (1 + np.clip(u, -0.75, 0.75)),
-                  (bottom + height) / 2 + (height - bottom) / 2 * np.clip(v, -0.75, 0.75))  # fmt: skip
+        u, v = np.clip((u, v), -0.75, 0.75)
+        center = (spread / 2 * (1 + u), (bottom + height) / 2 + (height - bottom) / 2 * v)
         radius = rng.uniform(0.06, 0.13) * spread
         brush.ellipse(center, (radius, radius * 0.8), palette.varied(rng, green, 14))
     return Sprite(sheen(rng, brush.image()), NO_CLASS, spread, height)

@@ -76,7 +76,8 @@ class Brush:
         bgra[..., :3] *= bgra[..., 3:] / 255.0
         small = cv2.resize(bgra, self.size_px, interpolation=cv2.INTER_AREA)
         small[..., :3] *= 255.0 / np.maximum(small[..., 3:], 1.0)
-        return np.clip(small, 0, 255).astype(np.uint8)
+        picture: ImageArray = np.clip(small, 0, 255).astype(np.uint8)
+        return picture
 
 
 class Sprite:

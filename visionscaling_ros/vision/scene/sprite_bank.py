@@ -34,7 +34,7 @@ DRAWERS: dict[str, Drawer] = {
 
 
 class SpriteBank:
-    """``variants`` objects of every kind, each facing right and left, drawn when first asked for."""
+    """``variants`` objects of every kind, facing right and left, drawn when first asked for."""
 
     def __init__(self, seed: int, variants: int) -> None:
         self._seed = seed

@@ -25,7 +25,9 @@ FREE_KINDS = (
 def random_scene(
     rng: np.random.Generator, width_px: int, height_px: int, *, world: int = 0
 ) -> tuple[ImageArray, Detections]:
-    """A street or aerial view with its truth; ``world`` picks the objects and streets it is made of.
+    """A street or aerial view with its truth.
+
+    ``world`` picks the objects and streets it is made of.
 
     Scenes of different worlds share no drawn object and no background.
     """
@@ -66,5 +68,3 @@ def _free(rng: np.random.Generator, street: Street) -> list[Placed]:
             )
         )
     return placed
-
-__all__ = ['SpriteBank', 'random_scene']

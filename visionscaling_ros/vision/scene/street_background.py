@@ -13,6 +13,9 @@ from visionscaling_ros.vision.scene.street import FARTHEST_M, LANE_M, Street
 from visionscaling_ros.vision.scene.texture import cloudy, roughen
 
 GROUNDS: tuple[Color, ...] = ((95, 130, 100), (150, 165, 175), (120, 120, 120), (110, 140, 160))
+WALLS: tuple[Color, ...] = (
+    (150, 165, 180), (120, 130, 165), (185, 190, 190), (110, 115, 120), (90, 105, 140),
+)  # fmt: skip
 
 
 def street_background(rng: np.random.Generator, street: Street) -> ImageArray:
@@ -58,20 +61,21 @@ def _houses(
         )
         if not gap:
             floors = int(rng.integers(2, 7))
-            wall = palette.varied(rng, rng.choice([(150, 165, 180), (120, 130, 165),
-                                  (185, 190, 190), (110, 115, 120), (90, 105, 140)]), 20)  # fmt: skip
+            wall = palette.varied(rng, WALLS[rng.integers(len(WALLS))], 20)
             if stands_m is None:
                 wall = palette.shaded(wall, 1.2)
-            x0, y1 = camera.foot_px(left_m, z_m)
-            _facade(rng, image, (x0, y1), (width_m, floors), scale, wall)
+            _facade(
+                rng, image, foot_px=camera.foot_px(left_m, z_m), width_m=width_m, floors=floors,
+                scale=scale, wall=wall,
+            )  # fmt: skip
         left_m += width_m + rng.uniform(0.0, 4.0)
 
 
 def _facade(
-    rng: np.random.Generator, image: ImageArray, foot_px: tuple[float, float],
-    size: tuple[float, int], scale: float, wall: Color,
+    rng: np.random.Generator, image: ImageArray, *, foot_px: tuple[float, float],
+    width_m: float, floors: int, scale: float, wall: Color,
 ) -> None:  # fmt: skip
-    (x0, y1), (width_m, floors) = foot_px, size
+    x0, y1 = foot_px
     y0 = y1 - floors * 3.1 * scale
     cv2.rectangle(image, (round(x0), round(y0)), (round(x0 + width_m * scale), round(y1)), wall, -1)
     glass = palette.varied(rng, (95, 80, 65), 25)

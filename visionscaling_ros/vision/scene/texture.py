@@ -24,4 +24,5 @@ def roughen(rng: np.random.Generator, image: ImageArray, strength: float) -> Ima
         + 0.3 * cloudy(rng, width_px, height_px, 40)
         + 0.5 * rng.normal(0.0, 1.0, (height_px, width_px)).astype(np.float32)
     )
-    return np.clip(image * gain[..., None], 0, 255).astype(np.uint8)
+    rough: ImageArray = np.clip(image * gain[..., None], 0, 255).astype(np.uint8)
+    return rough

@@ -18,7 +18,7 @@ MASK = 2**64 - 1
 
 
 def _uniform(seed: int, number: int, salt: int) -> float:
-    """Reproducible value in [0, 1): splitmix64 (Steele, Lea, Flood 2014), public domain constants."""
+    """Reproducible value in [0, 1), by splitmix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     z = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + salt * 0x8CB92BA72F3D8DD7) & MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
@@ -83,7 +83,7 @@ class Traffic:
         self._tracks = _tracks(rng, street)
 
     def density(self, time_s: float) -> float:
-        """Share of the places on the tracks that are taken, varying slowly between quiet and rush."""
+        """Share of the places on the tracks that are taken, between quiet and rush."""
         wave = 0.5 + 0.5 * math.sin(
             2 * math.pi * time_s / self._busy_period_s + self._busy_phase
         )
@@ -96,7 +96,7 @@ class Traffic:
 
 
 def _across(
-    rng: np.random.Generator, street: Street, z_m: float, heading: float, walkers: bool
+    rng: np.random.Generator, street: Street, z_m: float, heading: float, *, walkers: bool
 ) -> Track:
     half_m = street.camera.half_width_m(z_m) + LONGEST_M / 2
     return Track(
@@ -128,12 +128,16 @@ def _tracks(rng: np.random.Generator, street: Street) -> list[Track]:
     near, far, x_m = street.road_near_m, street.road_far_m, street.away_x_m
     tracks = [
         _across(
-            rng, street, near + (lane + 0.5) * LANE_M, 1.0 if lane < street.lanes / 2 else -1.0, False
+            rng,
+            street,
+            near + (lane + 0.5) * LANE_M,
+            1.0 if lane < street.lanes / 2 else -1.0,
+            walkers=False,
         )
         for lane in range(street.lanes)
     ]
     for z_m in (near - 0.9, near - 2.0, far + 1.0, far + 2.2):
-        tracks.append(_across(rng, street, z_m, float(rng.choice([-1.0, 1.0])), True))
+        tracks.append(_across(rng, street, z_m, float(rng.choice([-1.0, 1.0])), walkers=True))
     for lane in range(street.away_lanes):
         offset_m = (lane + 0.5 - street.away_lanes / 2) * LANE_M
         comes = offset_m < 0

@@ -25,6 +25,8 @@ class FolderSource:
     fps = DEFAULT_FPS
 
     def __init__(self, folder: Path, *, loop: bool = False) -> None:
+        if not folder.is_dir():
+            raise SourceError(f'folder {folder} does not exist; allowed: a folder of images')
         self._paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
         if not self._paths:
             raise SourceError(f'folder {folder} has no image; allowed: {", ".join(SUFFIXES)}')

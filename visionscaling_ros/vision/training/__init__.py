@@ -1,1 +1,1 @@
-"""Training the zoo's detectors on procedurally generated scenes; nothing here is needed to run them."""
+"""Training the zoo's detectors on generated scenes; nothing here is needed to run them."""

@@ -1,8 +1,9 @@
 """Which cells of the network answer for which object: task-aligned assignment.
 
-TOOD (Feng et al., ICCV 2021, arXiv:2108.07755), equations 3 and 4: a cell's alignment with an object is
-t = s^alpha * u^beta (s its score for the object's class, u the overlap of its box); the best ``TOP_CELLS``
-cells in an object learn it, with t rescaled to the object's largest overlap as their target score.
+TOOD (Feng et al., ICCV 2021, arXiv:2108.07755): a cell's alignment with an object is
+t = s^alpha * u^beta (s its score for the object's class, u the overlap of its box); the best
+``TOP_CELLS`` cells in an object learn it, with t rescaled to the object's largest overlap as
+their target score.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def overlap(first_px: Tensor, second_px: Tensor) -> Tensor:
 def assign(
     scores: Tensor,
     boxes_px: Tensor,
+    *,
     centers_px: Tensor,
     strides_px: Tensor,
     truth_boxes_px: Tensor,

@@ -25,9 +25,13 @@ def detection_loss(
     """
     centers_px, strides_px = anchor_points(*input_size_px, logits.device)
     targets = assign(
-        logits.detach().sigmoid(), boxes_px.detach(), centers_px, strides_px, truth_boxes_px,
-        truth_class_ids,
-    )  # fmt: skip
+        logits.detach().sigmoid(),
+        boxes_px.detach(),
+        centers_px=centers_px,
+        strides_px=strides_px,
+        truth_boxes_px=truth_boxes_px,
+        truth_class_ids=truth_class_ids,
+    )
     norm = targets.target_scores.sum().clamp(min=1.0)
     class_loss = torch.nn.functional.binary_cross_entropy_with_logits(
         logits, targets.target_scores, reduction='sum'

@@ -111,7 +111,8 @@ class ScenePool:
     def batch(self, rng: np.random.Generator, count: int, input_size_px: int) -> Batch:
         """``count`` random cuts of random stills."""
         picks = rng.integers(len(self._scenes), size=count)
-        cuts = [cut(rng, *self._scenes[pick], input_size_px) for pick in picks]
+        scenes = [self._scenes[pick] for pick in picks]
+        cuts = [cut(rng, image, truth, input_size_px) for image, truth in scenes]
         most = max(1, *(len(boxes) for _, boxes, _ in cuts))
         boxes_px = torch.zeros(count, most, 4)
         class_ids = torch.full((count, most), -1, dtype=torch.int64)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -22,7 +23,7 @@ from visionscaling_ros.vision.training.loss import detection_loss
 from visionscaling_ros.vision.training.samples import ScenePool, SceneStream
 
 BATCH = 16
-FRESH_PER_STEP = 4
+FRESH_PER_STEP = 2
 POOL_START, POOL_CAPACITY = 160, 2500
 INPUT_SIZES_PX, INPUT_SHARES = (160, 224, 288, 352), (0.22, 0.3, 0.28, 0.2)
 PEAK_RATE, FINAL_SHARE, WEIGHT_DECAY = 2e-3, 0.01, 0.02
@@ -135,7 +136,7 @@ class Trainer:
             logits, boxes_px, batch.boxes_px, batch.class_ids, (width_px, height_px)
         )
         self._optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), 10.0)
         self._optimizer.step()
         self._step += 1
@@ -183,5 +184,5 @@ class Trainer:
         self._loss, self._seed = state['loss'], state['seed']
 
 
-def _unchanged(sample: tuple[ImageArray, Detections]) -> tuple[ImageArray, Detections]:
+def _unchanged(sample: Any) -> Any:
     return sample
