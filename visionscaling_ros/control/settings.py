@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from visionscaling_ros.errors import InvalidValueError
 
-_ORIGINS = ('local', 'edge')
+ORIGINS = ('local', 'edge')
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class ControlSettings:
     :param accuracy_target_map: mAP the processed frames are to reach on average, 0 to 1.
     :param weight_energy: weight of power (as a share of the device's most) in the cost.
     :param weight_rate: weight of the usefulness of the processed frame rate in the cost.
-    :param full_rate_fps: frame rate whose usefulness counts as 1 [frames/s].
+    :param full_rate_fps: frame rate that counts as 1 [frames/s].
     :param min_processed_fps: falling short of this rate costs up to ``weight_rate`` more; 0: none.
     :param primal_step: step of the saddle point in the allocation, in cost-independent units.
     :param dual_step: step of the saddle point in the multiplier, in cost-independent units.
@@ -46,7 +46,7 @@ class ControlSettings:
     full_rate_fps: float = 30.0
     min_processed_fps: float = 0.0
     primal_step: float = 1.0
-    dual_step: float = 1.5
+    dual_step: float = 2.0
     initial_multiplier: float = 1.0
     max_multiplier: float = 20.0
     utilization_ceiling: float = 0.9
@@ -64,15 +64,15 @@ class ControlSettings:
     fixed_frequency_hz: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
+        for name, low, high in RANGES:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise InvalidValueError(name, value, f'{low} to {high}')
-        if self.fixed_origin not in _ORIGINS:
-            raise InvalidValueError('fixed_origin', self.fixed_origin, ', '.join(_ORIGINS))
+        if self.fixed_origin not in ORIGINS:
+            raise InvalidValueError('fixed_origin', self.fixed_origin, ', '.join(ORIGINS))
 
 
-_RANGES = (
+RANGES = (
     ('accuracy_target_map', 0.0, 1.0),
     ('weight_energy', 0.0, 1e3),
     ('weight_rate', 0.0, 1e3),

@@ -10,36 +10,14 @@ from typing import Any
 from visionscaling_ros import msg
 from visionscaling_ros.control.evaluation import RunningFit, evaluate_slot
 from visionscaling_ros.control.forecast import Forecaster
-from visionscaling_ros.control.policy import POLICY_NAMES, Policy, make_policy
+from visionscaling_ros.control.policy import Policy, make_policy
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import SlotDecision, SlotState
 from visionscaling_ros.nodes import topics
+from visionscaling_ros.nodes.controller_parameters import PARAMETERS, SETTINGS
 from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, slot_state_to_msg
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
-from visionscaling_ros.nodes.parameters import Parameter
 from visionscaling_ros.nodes.slot_merger import SlotMerger
-
-DEFAULTS = ControlSettings()
-
-PARAMETERS = (
-    Parameter('slot_duration_s', 1.0, 'Length of a slot', 's', 0.1, 60.0, read_only=True),
-    Parameter('policy', 'visionscaling', 'Policy that decides', choices=POLICY_NAMES),
-    Parameter(
-        'accuracy_target_map', DEFAULTS.accuracy_target_map, 'mAP 50:95 to reach on average', '',
-        0.0, 1.0,
-    ),
-    Parameter(
-        'weight_energy', DEFAULTS.weight_energy, 'Weight of energy in the cost', '', 0.0, 100.0
-    ),
-    Parameter(
-        'weight_rate', DEFAULTS.weight_rate, 'Weight of processed frames in the cost', '',
-        0.0, 100.0,
-    ),
-    Parameter('fixed_model', '', "Detector of the policy 'fixed'; empty: it chooses"),
-    Parameter(
-        'fixed_input_size_px', 0, "Input size of the policy 'fixed'; 0: it chooses", 'px', 0, 4096
-    ),
-)  # fmt: skip
 
 
 class ControllerNode(ManagedNode):
@@ -117,9 +95,7 @@ class ControllerNode(ManagedNode):
         }  # fmt: skip
 
     def _settings(self) -> ControlSettings:
-        names = {field.name for field in dataclasses.fields(ControlSettings)}
-        values = {p.name: self.parameters[p.name] for p in PARAMETERS if p.name in names}
-        return dataclasses.replace(DEFAULTS, **values)
+        return ControlSettings(**{name: self.parameters[name] for name, _, _ in SETTINGS})
 
     def _end_slot(self) -> None:
         policy = self._decision.policy if self._decision else ''
