@@ -52,7 +52,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``."""
-        return x + self.expand(self.squeeze(x))
+        added: Tensor = x + self.expand(self.squeeze(x))
+        return added
 
 
 class Head(nn.Module):
