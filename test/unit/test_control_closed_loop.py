@@ -51,6 +51,7 @@ POINTS = tuple(
 )
 CAPACITIES_BPS = (0.4e6, 2e6, 6e6, 0.0)
 SLOTS = 400
+SAMPLED = slice(0, SLOTS, 4)  # the clairvoyant solves a linear program a slot
 
 
 def point_of(allocation: Allocation) -> OperatingPoint:
@@ -129,7 +130,7 @@ class Outcome:
     processed_fps: float
     map_mean: float
     fit_map_fps: float
-    cost: float
+    costs: np.ndarray
     multipliers: np.ndarray
     constraints: np.ndarray
     states: tuple[SlotState, ...]
@@ -166,7 +167,7 @@ def play(policy: Policy, slots: int, world: World | None = None) -> Outcome:
         processed_fps=float(fps.mean()),
         map_mean=policy.settings.accuracy_target_map - float(constraint.sum() / fps.sum()),
         fit_map_fps=total_fit,
-        cost=float(cost.mean()),
+        costs=cost,
         multipliers=multiplier,
         constraints=constraint,
         states=tuple(states),
@@ -216,8 +217,12 @@ def clairvoyant_cost(world: World, slot: int, settings: ControlSettings) -> floa
 class Comparison:
     """All policies on one target, in the same world."""
 
+    target_map: float
     runs: dict[str, Outcome]
     clairvoyant_cost: float
+
+    def cost_above(self, name: str) -> float:
+        return float(self.runs[name].costs[SAMPLED].mean()) - self.clairvoyant_cost
 
 
 @pytest.fixture(scope='module', params=[0.5, 0.6, 0.64])
@@ -225,14 +230,14 @@ def comparison(request: pytest.FixtureRequest) -> Comparison:
     settings = ControlSettings(accuracy_target_map=request.param)
     runs = {name: play(make_policy(name, settings), SLOTS) for name in POLICY_NAMES}
     world = World()
-    best = [clairvoyant_cost(world, slot, settings) for slot in range(SLOTS)]
-    made = Comparison(runs, float(np.mean(best)))
+    best = [clairvoyant_cost(world, slot, settings) for slot in range(SLOTS)[SAMPLED]]
+    made = Comparison(request.param, runs, float(np.mean(best)))
     for name, run in runs.items():
         print(
             f'\ntarget {request.param:.2f} {name:13s} {run.j_per_frame:.3f} J/frame '
             f'{run.energy_j:.2f} W {run.processed_fps:.2f} frames/s mAP {run.map_mean:.4f} '
             f'fit/slot {run.fit_map_fps / SLOTS:.4f} '
-            f'cost above clairvoyant {run.cost - made.clairvoyant_cost:.4f}',
+            f'cost above clairvoyant {made.cost_above(name):.4f}',
             end='',
         )
     return made
@@ -249,17 +254,19 @@ def test_spends_less_per_frame_than_the_baseline_and_processes_as_many(
 
 
 def test_meets_the_accuracy_target_on_average(comparison: Comparison) -> None:
-    ours = comparison.runs['visionscaling']
-    settings_target = ours.map_mean + ours.constraints.sum() / (ours.processed_fps * SLOTS)
-    assert ours.map_mean >= settings_target - 0.008
-    early, late = ours.constraints[: SLOTS // 2].sum(), ours.constraints.sum()
-    assert late < max(1.6 * early, 0.02 * SLOTS)  # the fit does not grow with time
+    assert comparison.runs['visionscaling'].map_mean >= comparison.target_map - 0.005
+
+
+def test_the_fit_does_not_grow_with_time() -> None:
+    policy = make_policy('visionscaling', ControlSettings(accuracy_target_map=0.6))
+    run = play(policy, 4 * SLOTS)
+    fit = np.maximum(np.cumsum(run.constraints), 0.0)
+    assert run.map_mean >= 0.598
+    assert fit[-SLOTS:].max() < 1.2 * fit[:SLOTS].max()
 
 
 def test_is_near_the_clairvoyant_optimum(comparison: Comparison) -> None:
-    ours, baseline = comparison.runs['visionscaling'], comparison.runs['fixed']
-    ours_above = ours.cost - comparison.clairvoyant_cost
-    assert ours_above < 0.2 * (baseline.cost - comparison.clairvoyant_cost)
+    assert comparison.cost_above('visionscaling') < 0.3 * comparison.cost_above('fixed')
 
 
 def test_an_edge_worth_using_is_used() -> None:

@@ -96,7 +96,7 @@ measured = st.floats(allow_nan=True, allow_infinity=True, width=32)
 
 @pytest.mark.parametrize('name', POLICY_NAMES)
 @given(st.lists(forecasts, min_size=1, max_size=4), measured, measured)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_forecast_gives_a_decision_that_fits_it(
     name: str, sequence: list[Forecast], arrival_fps: float, rate_fps: float
 ) -> None:

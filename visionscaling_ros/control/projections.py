@@ -9,7 +9,8 @@ Vector = npt.NDArray[np.float64]
 
 _MAX_ITERATIONS = 100
 _PRECISION = 1e-14
-_NONE_LEFT = 1e-12  # of a resource, in units of what one of the hungriest variable takes
+_NONE_LEFT = 1e-12  # a bound this small, as a share of its row's largest entry, counts as 0
+_NEVER_BINDS = 1e-100  # and this small an entry, as a share of its bound
 _RIDGE = 1e-12  # keeps Newton's system solvable where few variables are left
 
 
@@ -34,7 +35,7 @@ def project_packing_polytope(point: Vector, rows: Vector, bounds: Vector) -> Vec
     none_left = bounds <= _NONE_LEFT * most
     for row in rows[none_left]:
         start = np.where(row > 0.0, 0.0, start)
-    binding = ~none_left & (most > 0.0)
+    binding = ~none_left & (most > _NEVER_BINDS * bounds)
     scaled = rows[binding] / bounds[binding, None]
     x = np.maximum(start, 0.0)
     if not np.all(scaled @ x <= 1.0):
@@ -45,7 +46,7 @@ def project_packing_polytope(point: Vector, rows: Vector, bounds: Vector) -> Vec
 
 def _solve_dual(point: Vector, rows: Vector) -> Vector:
     """Projection onto ``{x >= 0, rows x <= 1}`` by projected Newton on the dual."""
-    sizes = np.sqrt(np.einsum('ij,ij->i', rows, rows))
+    sizes = rows.max(axis=1)
     dual = _Dual(point, rows / sizes[:, None], 1.0 / sizes)  # prices of similar size
     precision = _PRECISION * (dual.bounds + dual.rows @ np.abs(point))
     price = np.zeros(len(rows))
@@ -62,7 +63,7 @@ def _solve_dual(point: Vector, rows: Vector) -> Vector:
 
 
 class _Dual:
-    """``min_{nu >= 0} 1/2 |[z - A' nu]^+|^2 + b' nu`` with rows of A of length 1."""
+    """``min_{nu >= 0} 1/2 |[z - A' nu]^+|^2 + b' nu`` with entries of A up to 1 in every row."""
 
     def __init__(self, point: Vector, rows: Vector, bounds: Vector) -> None:
         self.point = point

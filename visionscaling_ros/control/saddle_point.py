@@ -33,8 +33,8 @@ class SaddlePointPolicy:
 
     Ours: ``y_{t-1}`` and ``g_{t-1}`` are what really ran; the projection is onto the set of the
     coming slot, so that a dead link or a new capacity counts at once; steps and multiplier are in
-    units in which the dearest local frame costs 1 and the largest distance from the accuracy
-    target is 1, so that they suit any device.
+    units in which the dearest local frame costs 1, the largest distance from the accuracy target
+    is 1, and so is the full frame rate, so that they suit any device.
 
     While lam stays above 0 the constraint sums up to (lam - lam_0) / mu: with lam* the multiplier
     at rest, a larger mu or lam_0 meets the target sooner, at a higher cost meanwhile.
@@ -72,8 +72,9 @@ class SaddlePointPolicy:
             return
         self._shares = self._measured_shares(problem, state)
         _, spread = self._units(problem)
-        constraint = float(problem.accuracy_gap_map @ self._shares) / spread
-        price = self._price + self.settings.dual_step * constraint
+        constraint = float(problem.accuracy_gap_map @ self._shares) * state.arrival_fps
+        natural = constraint / (spread * self.settings.full_rate_fps)
+        price = self._price + self.settings.dual_step * natural
         self._price = min(max(price, 0.0), self.settings.max_multiplier)
 
     def _primal_step(self, problem: SlotProblem) -> Vector:
