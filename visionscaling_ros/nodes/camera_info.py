@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import yaml
@@ -31,26 +30,22 @@ def load_camera_info(url: str) -> CameraInfo:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise _error(url, 'a YAML file') from error
     try:
-        values = {name: _matrix(content[name]['data']) for name in MATRICES}
+        numbers = {name: [float(v) for v in content[name]['data']] for name in MATRICES}
         info = CameraInfo(
             width=int(content['image_width']),
             height=int(content['image_height']),
             distortion_model=str(content['distortion_model']),
-            k=values['camera_matrix'],
-            d=values['distortion_coefficients'],
-            r=values['rectification_matrix'],
-            p=values['projection_matrix'],
+            d=numbers['distortion_coefficients'],
         )
-    except (KeyError, TypeError) as error:
-        raise _error(url, f'a calibration; it lacks or garbles {error}') from error
-    except (ValueError, AssertionError) as error:
-        sizes = ', '.join(f'{name} of {size}' for name, size in MATRIX_SIZES.items())
-        raise _error(url, f'a calibration of numbers with {sizes}') from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise _error(url, f'a calibration; this one lacks or garbles {error}') from error
+    for name, size in MATRIX_SIZES.items():
+        if len(numbers[name]) != size:
+            raise _error(url, f'a calibration with {size} numbers in {name}')
+    info.k = numbers['camera_matrix']
+    info.r = numbers['rectification_matrix']
+    info.p = numbers['projection_matrix']
     return info
-
-
-def _matrix(data: Any) -> list[float]:
-    return [float(value) for value in data]
 
 
 def _error(url: str, allowed: str) -> InvalidValueError:

@@ -28,8 +28,8 @@ from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, r
 from visionscaling_ros.nodes.model_shelf import (
     ModelShelf,
     check_models,
-    check_point,
     encode_upload,
+    safe_point,
 )
 from visionscaling_ros.nodes.offload_format import OffloadLabel
 from visionscaling_ros.nodes.result_output import (
@@ -67,7 +67,7 @@ class InferenceNode(ManagedNode):
     def check_parameters(self, values: Mapping[str, Any]) -> None:
         """Models and sizes must exist."""
         check_models(values['models'], [size for size in values['input_sizes_px'] if size])
-        check_point(values['safe_model'], values['safe_input_size_px'], values['models'])
+        safe_point(values['models'], values['safe_model'], values['safe_input_size_px'])
 
     def on_parameters_changed(self, names: set[str]) -> None:
         """Hand changes to the dispatcher."""
@@ -77,7 +77,9 @@ class InferenceNode(ManagedNode):
 
     @property
     def _safe_point(self) -> tuple[str, int]:
-        return self.parameters['safe_model'], self.parameters['safe_input_size_px']
+        return safe_point(
+            *(self.parameters[name] for name in ('models', 'safe_model', 'safe_input_size_px'))
+        )
 
     def configure(self) -> None:
         """Load and measure the detectors, open the topics."""

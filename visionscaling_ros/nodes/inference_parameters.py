@@ -16,8 +16,12 @@ PARAMETERS = (
         4096,
         read_only=True,
     ),
-    Parameter('safe_model', 'vsdet_s', 'Detector to run without a fresh decision'),
-    Parameter('safe_input_size_px', 224, 'Its input size', 'px', 32, 4096),
+    Parameter(
+        'safe_model', '', 'Detector to run without a fresh decision; empty: the first of models'
+    ),
+    Parameter(
+        'safe_input_size_px', 0, 'Its input size; 0: the middle one it has', 'px', 0, 4096
+    ),
     Parameter(
         'image_transport',
         'raw',

@@ -22,6 +22,8 @@ from visionscaling_ros.vision.scene.street_scene import StreetScene
 
 def check_models(models: Sequence[str], sizes_px: Sequence[int]) -> None:
     """Raise InvalidValueError for a model or an input size there is not."""
+    if not models:
+        raise InvalidValueError('models', models, f'at least one of {available_models()}')
     for model in models:
         if model not in available_models():
             raise InvalidValueError('models', model, ', '.join(available_models()))
@@ -31,12 +33,21 @@ def check_models(models: Sequence[str], sizes_px: Sequence[int]) -> None:
             raise InvalidValueError('input_sizes_px', size, offered_px)
 
 
-def check_point(model: str, size_px: int, models: Sequence[str]) -> None:
-    """Raise InvalidValueError unless the model is among ``models`` and has that input size."""
+def safe_point(models: Sequence[str], model: str, input_size_px: int) -> tuple[str, int]:
+    """The safe local operating point: what was asked for, or the first model at its middle size.
+
+    :param model: empty for the first of ``models``.
+    :param input_size_px: 0 for the middle one it has.
+    :raises InvalidValueError: the model is not among ``models`` or lacks that size.
+    """
+    model = model or models[0]
     if model not in models:
         raise InvalidValueError('safe_model', model, ', '.join(models))
-    if size_px not in input_sizes_px(model):
-        raise InvalidValueError('safe_input_size_px', size_px, input_sizes_px(model))
+    sizes_px = input_sizes_px(model)
+    input_size_px = input_size_px or sizes_px[len(sizes_px) // 2]
+    if input_size_px not in sizes_px:
+        raise InvalidValueError('safe_input_size_px', input_size_px, sizes_px)
+    return model, input_size_px
 
 
 class ModelShelf:
