@@ -1,4 +1,4 @@
-"""The ``visionscaling`` command: one module of this package per subcommand, imported only when asked for.
+"""The ``visionscaling`` command: one module here per subcommand, imported only when asked for.
 
 A subcommand module has ``HELP``, ``add_arguments(parser)`` and ``run(arguments) -> exit status``.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from visionscaling_ros.errors import VisionScalingError
 
+ROS_MODULES = ('rclpy', 'visionscaling_ros.msg', 'rcl_interfaces', 'sensor_msgs')
 # subcommand -> module in this package
 COMMANDS = {
     'up': 'up',
@@ -32,18 +33,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     chosen = arguments[0] if arguments and arguments[0] in COMMANDS else None
-    for command, module_name in COMMANDS.items():
-        if chosen is not None and command != chosen:
-            continue
-        module = importlib.import_module(f'visionscaling_ros.cli.{module_name}')
-        subparser = subparsers.add_parser(command, help=module.HELP, description=module.HELP)
-        module.add_arguments(subparser)
-        subparser.set_defaults(run=module.run)
-    namespace = parser.parse_args(arguments)
     try:
+        for command, module_name in COMMANDS.items():
+            if chosen is not None and command != chosen:
+                continue
+            module = importlib.import_module(f'visionscaling_ros.cli.{module_name}')
+            subparser = subparsers.add_parser(command, help=module.HELP, description=module.HELP)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+        namespace = parser.parse_args(arguments)
         return int(namespace.run(namespace))
     except KeyboardInterrupt:
         return 130
     except VisionScalingError as error:
         print(f'visionscaling: {error}', file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in ROS_MODULES:
+            raise
+        print(
+            f'visionscaling: this command needs ROS 2 and the built package ({error.name} is not '
+            'there): source ROS 2 and build with colcon, or use make',
+            file=sys.stderr,
+        )
         return 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from visionscaling_ros.graph.descriptions import (
@@ -29,6 +30,7 @@ SHAPED_LINK = 'shaped_link'
 
 LOCALHOST = '127.0.0.1'
 DEMO_TRACE = 'config/traces/demo.csv'
+DEMO_PARAMETERS = 'config/demo.yaml'
 
 Parameters = dict[str, dict[str, ParameterValue]]
 
@@ -61,6 +63,9 @@ def demo_graph(options: DemoOptions) -> tuple[ProcessDescription, ...]:
         respawn=options.use_respawn,
     )
     server = f'{LOCALHOST}:{options.link_port}'
+    options = replace(
+        options, params_file=options.params_file or str(share_directory() / DEMO_PARAMETERS)
+    )
     return (
         _edge_server(LOCALHOST, options.edge_port, respawn=options.use_respawn),
         link,

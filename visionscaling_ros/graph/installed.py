@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from visionscaling_ros.errors import VisionScalingError
+
 PACKAGE = 'visionscaling_ros'
 
 
@@ -14,16 +16,16 @@ def _folders_above() -> Iterator[Path]:
 
 
 def share_directory() -> Path:
-    """The folder that holds ``launch/`` and ``config/``; raises FileNotFoundError."""
+    """The folder that holds ``launch/`` and ``config/``; raises VisionScalingError."""
     for folder in _folders_above():
         for candidate in (folder / 'share' / PACKAGE, folder):
             if (candidate / 'config').is_dir() and (candidate / 'package.xml').is_file():
                 return candidate
-    raise FileNotFoundError(f'no share/{PACKAGE} above {__file__}: install the package')
+    raise VisionScalingError(f'no share/{PACKAGE} above {__file__}: install the package')
 
 
 def program_command(program: str) -> list[str]:
-    """Command that runs a program of the package; raises FileNotFoundError.
+    """Command that runs a program of the package; raises VisionScalingError.
 
     The program's path and not ``python -m``, which would look in the current folder first.
     """
@@ -35,4 +37,6 @@ def program_command(program: str) -> list[str]:
         ):
             if candidate.is_file():
                 return [sys.executable, str(candidate)]
-    raise FileNotFoundError(f'no program {program} above {__file__}: install the package')
+    raise VisionScalingError(
+        f'no program {program} above {__file__}: build the package with colcon'
+    )

@@ -58,7 +58,9 @@ class NodeOptions(RespawnOptions):
     """Options of every graph with ROS nodes."""
 
     namespace: str = _option('', 'namespace of all nodes')
-    params_file: str = _option('', "file of node parameters; empty: the nodes' own defaults")
+    params_file: str = _option(
+        '', 'file of node parameters; empty: their own defaults (demo: config/demo.yaml)'
+    )
     use_sim_time: bool = _option(False, 'take the time from /clock')
     autostart: bool = _option(True, 'configure and activate the nodes when they start')
     log_level: str = _option('info', 'least severe messages to show', LOG_LEVELS)

@@ -1,0 +1,58 @@
+"""``pip install .``: the parts that need no ROS, and the ``visionscaling`` command.
+
+Messages and the programs of the nodes come with ``colcon build`` (CMakeLists.txt).
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'visionscaling_ros'
+ROOT = Path(__file__).parent
+MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def shared_files(folder: str) -> list[tuple[str, list[str]]]:
+    """Every file below ``folder``, to the same place under share/."""
+    files: dict[str, list[str]] = {}
+    for path in sorted((ROOT / folder).rglob('*')):
+        if path.is_file() and path.suffix != '.pyc':
+            relative = path.relative_to(ROOT)
+            files.setdefault(f'share/{PACKAGE}/{relative.parent}', []).append(str(relative))
+    return list(files.items())
+
+
+setup(
+    name=PACKAGE,
+    version=MANIFEST.findtext('version'),
+    description=MANIFEST.findtext('description'),
+    license=MANIFEST.findtext('license'),
+    maintainer=MANIFEST.findtext('maintainer'),
+    maintainer_email=MANIFEST.find('maintainer').get('email'),
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={f'{PACKAGE}.vision': ['weights/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        *shared_files('launch'),
+        *shared_files('config'),
+    ],
+    python_requires='>=3.10',
+    # What docs/dependencies.md explains; requirements/ pins the versions that were tried.
+    install_requires=[
+        'faster-coco-eval>=1.6,<2',
+        'grpcio>=1.60,<2',
+        'matplotlib>=3.7,<4',
+        'numpy>=1.26,<3',
+        'opencv-python-headless>=4.9,<6',
+        'psutil>=5.9',
+        'pyyaml>=6,<7',
+        'rich>=13,<16',
+        'safetensors>=0.4,<1',
+        'torch>=2.2,<3',
+        'tritonclient[grpc]>=2.44,<3',
+    ],
+    entry_points={'console_scripts': [f'visionscaling = {PACKAGE}.cli.main:main']},
+    zip_safe=False,
+)
