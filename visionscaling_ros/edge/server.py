@@ -91,7 +91,8 @@ class EdgeServer:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         try:
             await self.start()
-            on_ready(self.address)
+            if not stop.is_set():
+                on_ready(self.address)
             await stop.wait()
         finally:
             await self.stop()
