@@ -51,7 +51,7 @@ POINTS = tuple(
 )
 CAPACITIES_BPS = (0.4e6, 2e6, 6e6, 0.0)
 SLOTS = 400
-SAMPLED = slice(0, SLOTS, 4)  # the clairvoyant solves a linear program a slot
+SAMPLED = slice(0, SLOTS, 3)  # the clairvoyant solves a linear program a slot
 
 
 def point_of(allocation: Allocation) -> OperatingPoint:
