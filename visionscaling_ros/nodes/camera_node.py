@@ -80,7 +80,7 @@ class CameraNode(ManagedNode):
         self._source_offset_ns = 0
         self._source_s = math.inf
         self._before = (0, 0.0)
-        self._publishers: list[Any] = []
+        self._outputs: list[Any] = []
         super().__init__('camera_node', PARAMETERS)
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ class CameraNode(ManagedNode):
         )
         self._info_publisher = publish(CameraInfo, topics.CAMERA_INFO, topics.IMAGE_PUBLISHER_QOS)
         self._truth_publisher = publish(msg.FrameResult, topics.GROUND_TRUTH, topics.RESULT_QOS)
-        self._publishers = [self._image_publisher, self._info_publisher, self._truth_publisher]
+        self._outputs = [self._image_publisher, self._info_publisher, self._truth_publisher]
 
     def activate(self) -> None:
         """Start capturing."""
@@ -126,9 +126,9 @@ class CameraNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close the topics."""
-        for publisher in self._publishers:
+        for publisher in self._outputs:
             self.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
+        self._outputs.clear()
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Whether frames come, and how many."""

@@ -46,7 +46,7 @@ class ManagedNode(GuardedLifecycleNode):
             on_change=self.on_parameters_changed,
         )
         self.active = False
-        self._timers: list[Timer] = []
+        self._active_timers: list[Timer] = []
         self._warned_s: dict[str, float] = {}
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady_clock())
@@ -79,7 +79,7 @@ class ManagedNode(GuardedLifecycleNode):
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` every ``period_s`` on the monotonic clock while active."""
-        self._timers.append(self.create_timer(period_s, callback, clock=steady_clock()))
+        self._active_timers.append(self.create_timer(period_s, callback, clock=steady_clock()))
 
     def warn(self, kind: str, words: str) -> None:
         """Warn, at most once in WARNING_PERIOD_S of each kind."""
@@ -154,9 +154,9 @@ class ManagedNode(GuardedLifecycleNode):
         return inherited(state) if inherited else TransitionCallbackReturn.SUCCESS
 
     def _stop_working(self) -> None:
-        for timer in self._timers:
+        for timer in self._active_timers:
             self.destroy_timer(timer)
-        self._timers.clear()
+        self._active_timers.clear()
         self._transition(self.deactivate, None, LifecycleState('active', 0))
         self.active = False
 
