@@ -230,7 +230,7 @@ class InferenceNode(ManagedNode):
         self._dispatcher.apply(decision)
 
     def _on_gpu_state(self, message: msg.GpuState) -> None:
-        if message.frequency_hz <= 0.0:
+        if not message.frequency_hz > 0.0:  # NaN: not known
             return
         clock = GpuClockView(message.frequency_hz, max(1.0, message.slowdown))
         if not self._clock_known:
