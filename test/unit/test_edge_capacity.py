@@ -123,12 +123,12 @@ def test_timeouts_let_it_fall_on_a_dead_link() -> None:
 
 def test_expects_what_is_in_flight_to_go_first() -> None:
     estimator = CapacityEstimator()
-    assert estimator.expected_transfer_s(1e5, 0.0) == 0.0
+    assert estimator.expected_reply_s(1e5, 0.0) == 0.0
     end_s = drive(estimator, SimulatedLink(1e6, compute_s=0.0), [(0.0, 1e5), (1.0, 1e5)])
-    assert estimator.expected_transfer_s(1e5, end_s) == pytest.approx(0.1, rel=0.1)
+    assert estimator.expected_reply_s(1e5, end_s) == pytest.approx(0.1, rel=0.1)
     estimator.sent(9, 1e5, end_s)
-    assert estimator.expected_transfer_s(1e5, end_s) == pytest.approx(0.2, rel=0.1)
-    assert estimator.expected_transfer_s(1e5, end_s + 0.05) == pytest.approx(0.15, rel=0.1)
+    assert estimator.expected_reply_s(1e5, end_s) == pytest.approx(0.2, rel=0.1)
+    assert estimator.expected_reply_s(1e5, end_s + 0.05) == pytest.approx(0.15, rel=0.1)
 
 
 def test_only_recent_round_trips_count() -> None:

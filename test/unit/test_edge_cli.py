@@ -79,4 +79,3 @@ def test_bad_arguments_end_with_one_line(capfd: pytest.CaptureFixture[str]) -> N
             assert named in said.err
             assert len(said.err.splitlines()) == 1
             assert said.out == ''
-

@@ -330,9 +330,7 @@ def test_both_ends_stop_cleanly_with_a_connection_open(number: int) -> None:
             assert server.stop(number) == 0
 
 
-def test_shape_link_names_what_is_wrong(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_shape_link_names_what_is_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
         cases = {

@@ -226,9 +226,7 @@ def test_damaged_bytes_never_raise_anything_else(damage: bytes, position: int) -
 def test_fractions_and_pixels_agree(width_px: int, height_px: int) -> None:
     boxes_px = np.array([[0, 0, width_px, height_px], [0, 0, width_px / 2, height_px]], np.float32)
     found = Detections(boxes_px, np.array([0.9, 0.4], np.float32), np.array([1, 2]))
-    back = RelativeDetections.from_pixels(found, width_px, height_px).to_pixels(
-        width_px, height_px
-    )
+    back = RelativeDetections.from_pixels(found, width_px, height_px).to_pixels(width_px, height_px)
     np.testing.assert_allclose(back.boxes_px, boxes_px, rtol=1e-5)
 
 

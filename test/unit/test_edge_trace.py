@@ -100,9 +100,7 @@ def test_mahimahi(tmp_path: Path) -> None:
         ('a.up', '', 'a.up'),
     ],
 )
-def test_errors_name_file_line_and_value(
-    tmp_path: Path, name: str, text: str, named: str
-) -> None:
+def test_errors_name_file_line_and_value(tmp_path: Path, name: str, text: str, named: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InvalidValueError, match=named):

@@ -25,10 +25,10 @@ def inference(uptime_s: float, arrived: int, **fields: object) -> msg.InferenceS
 def test_rates_follow_the_clock_of_the_counters() -> None:
     merger = SlotMerger()
     merger.inference = inference(1.0, 10)
-    assert merger.merge(0, '') is None
+    assert merger.merge(0, '', 0.0) is None
     merger.inference = inference(3.0, 40, drop_reasons=['superseded'], drop_counts=[4])
     merger.gpu = msg.GpuState(uptime_s=1.0, energy_j=5.0)
-    state = merger.merge(1, 'fixed')
+    state = merger.merge(1, 'fixed', 1.0)
     assert state is not None
     assert state.arrival_fps == pytest.approx(15.0)
     assert state.processed_local_fps == pytest.approx(15.0)
@@ -40,8 +40,8 @@ def test_rates_follow_the_clock_of_the_counters() -> None:
 def test_no_news_is_no_state() -> None:
     merger = SlotMerger()
     merger.inference = inference(1.0, 10)
-    merger.merge(0, '')
-    assert merger.merge(0, '') is None
+    merger.merge(0, '', 0.0)
+    assert merger.merge(0, '', 0.0) is None
 
 
 def test_energy_adds_the_radio_to_the_computer() -> None:
@@ -52,7 +52,7 @@ def test_energy_adds_the_radio_to_the_computer() -> None:
         merger.link = msg.LinkState(
             uptime_s=0.5 * step, radio_energy_j=0.5 * step, sent_bytes=1000 * step, reachable=True
         )
-        state = merger.merge(step, '')
+        state = merger.merge(step, '', float(step))
     assert state is not None
     assert state.power_w == pytest.approx(5.0)
     assert state.energy_j == pytest.approx(5.0)
@@ -63,9 +63,9 @@ def test_energy_adds_the_radio_to_the_computer() -> None:
 def test_a_node_that_was_restarted_gives_no_negative_rate() -> None:
     merger = SlotMerger()
     merger.inference = inference(100.0, 1000)
-    merger.merge(0, '')
+    merger.merge(0, '', 0.0)
     merger.inference = inference(2.0, 30)
-    state = merger.merge(1, '')
+    state = merger.merge(1, '', 1.0)
     assert state is not None
     assert state.arrival_fps == pytest.approx(15.0)
 
@@ -73,8 +73,8 @@ def test_a_node_that_was_restarted_gives_no_negative_rate() -> None:
 def test_a_bridge_that_fell_silent_counts_as_away() -> None:
     merger = SlotMerger()
     merger.link = msg.LinkState(uptime_s=1.0, reachable=True)
-    for step in (1, 2, 3):
+    for step in (1, 2, 3, 4):
         merger.inference = inference(float(step), step)
-        state = merger.merge(step, '')
+        state = merger.merge(step, '', float(step))
     assert state is not None
     assert not state.edge_reachable

@@ -103,7 +103,7 @@ class TestDetectorContract:
 
 def test_unknown_model_is_named_with_what_there_is() -> None:
     for call in (load_detector, input_sizes_px, weights_path):
-        with pytest.raises(InvalidValueError, match='yolo99.*vsdet_n, vsdet_s, vsdet_m'):
+        with pytest.raises(InvalidValueError, match=r'yolo99.*vsdet_n, vsdet_s, vsdet_m'):
             call('yolo99')
     with pytest.raises(InvalidValueError, match='yolo99'):
         accuracy_map('yolo99', 320)

@@ -10,9 +10,7 @@ from hypothesis.extra import numpy as st_np
 from visionscaling_ros.errors import ImageFormatError
 from visionscaling_ros.vision.image_formats import ENCODINGS, to_bgr
 
-PICTURES = st_np.arrays(
-    np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3))
-)
+PICTURES = st_np.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3)))
 ORDERS = {'bgr8': [0, 1, 2], 'rgb8': [2, 1, 0], 'bgra8': [0, 1, 2, 0], 'rgba8': [2, 1, 0, 1]}
 
 
@@ -29,9 +27,7 @@ def pad(rows: np.ndarray, padding: int) -> bytes:
 
 
 @given(picture=PICTURES, encoding=st.sampled_from(sorted(ORDERS)), padding=st.integers(0, 7))
-def test_channel_orders_and_padded_rows(
-    picture: np.ndarray, encoding: str, padding: int
-) -> None:
+def test_channel_orders_and_padded_rows(picture: np.ndarray, encoding: str, padding: int) -> None:
     stored = picture[..., ORDERS[encoding]]
     image = to_bgr(
         pad(stored, padding),
@@ -129,9 +125,7 @@ def test_any_header_gives_a_picture_or_a_named_error(
     data: bytes, height_px: int, width_px: int, step: int, encoding: str
 ) -> None:
     try:
-        image = to_bgr(
-            data, height_px=height_px, width_px=width_px, step=step, encoding=encoding
-        )
+        image = to_bgr(data, height_px=height_px, width_px=width_px, step=step, encoding=encoding)
     except ImageFormatError:
         return
     assert image.shape == (height_px, width_px, 3)

@@ -61,7 +61,8 @@ class TestStreetScene:
         assert max(counts) >= min(counts) + 4
 
     @pytest.mark.parametrize(
-        'arguments', [(-1, 640, 480, 30.0), (0, 63, 480, 30.0), (0, 640, 10, 30.0), (0, 640, 480, 0.0)]
+        'arguments',
+        [(-1, 640, 480, 30.0), (0, 63, 480, 30.0), (0, 640, 10, 30.0), (0, 640, 480, 0.0)],
     )
     def test_refuses(self, arguments: tuple[int, int, int, float]) -> None:
         with pytest.raises(InvalidValueError, match='allowed'):
@@ -133,6 +134,6 @@ def test_sprites_fill_their_frame_both_ways(kind: str) -> None:
         picture = right.scaled(120, 90)
         solid = picture[..., 3] >= 128
         assert solid.mean() > 0.02
-        np.testing.assert_array_equal(cv2.flip(picture, 1)[..., 3] >= 128, left.scaled(120, 90)[..., 3] >= 128)
+        np.testing.assert_array_equal(cv2.flip(picture, 1), left.scaled(120, 90))
         assert right.width_m > 0.3
         assert right.height_m > 0.3

@@ -37,7 +37,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=['video', 'folder', 'synthetic'])
 def spec(request: pytest.FixtureRequest) -> str:
-    return 'synthetic' if request.param == 'synthetic' else str(request.getfixturevalue(request.param))
+    if request.param == 'synthetic':
+        return 'synthetic'
+    return str(request.getfixturevalue(request.param))
 
 
 class TestContract:

@@ -99,7 +99,7 @@ class ControllerNode(ManagedNode):
 
     def _end_slot(self) -> None:
         policy = self._decision.policy if self._decision else ''
-        state = self._merger.merge(self._slot, policy)
+        state = self._merger.merge(self._slot, policy, time.monotonic())
         if state is None:
             self._trouble = 'no inference_state: is inference_node running?'
             self.warn('inference_state', self._trouble)

@@ -34,7 +34,7 @@ def _declare(name: str, description: str, unit: str) -> Parameter:
 
 
 PARAMETERS = (
-    Parameter('slot_duration_s', 1.0, 'Length of a slot', 's', 0.1, 60.0, read_only=True),
+    Parameter('slot_duration_s', 1.0, 'Length of a slot', 's', 0.5, 60.0, read_only=True),
     Parameter('policy', 'visionscaling', 'Policy that decides', choices=POLICY_NAMES),
     *(_declare(*setting) for setting in SETTINGS),
 )

@@ -12,6 +12,8 @@ from visionscaling_ros.nodes.conversions import (
     msg_to_operating_point,
 )
 
+LINK_SILENCE_S = 2.0  # without a link_state for this long the bridge counts as away
+
 Counted = msg.InferenceState | msg.GpuState | msg.LinkState
 
 
@@ -25,16 +27,23 @@ class SlotMerger:
         self.inference: msg.InferenceState | None = None
         self.gpu: msg.GpuState | None = None
         self.link: msg.LinkState | None = None
+        self._link_news_s = -math.inf
         self._inference_before: msg.InferenceState | None = None
         self._gpu_before: msg.GpuState | None = None
         self._link_before: msg.LinkState | None = None
 
-    def merge(self, slot: int, policy: str) -> SlotState | None:
-        """The state since the last call; None while inference_node has told nothing new."""
+    def merge(self, slot: int, policy: str, now_s: float) -> SlotState | None:
+        """The state since the last call; None while inference_node has told nothing new.
+
+        :param now_s: monotonic clock [s].
+        """
         inference, before = self.inference, self._inference_before
         gpu, gpu_before = self.gpu, self._gpu_before
         link, link_before = self.link, self._link_before
         self._gpu_before, self._link_before = gpu, link
+        if link is not link_before:
+            self._link_news_s = now_s
+        link_silent = now_s - self._link_news_s > LINK_SILENCE_S
         if inference is None or inference is before:
             return None
         self._inference_before = inference
@@ -67,7 +76,7 @@ class SlotMerger:
             processed=tuple(msg_to_allocation(a) for a in inference.allocations),
             operating_points=tuple(msg_to_operating_point(p) for p in inference.operating_points),
             **_gpu_fields(gpu),
-            **_link_fields(link, link_before),
+            **_link_fields(None if link_silent else link, link_before),
             power_w=power_w,
             energy_j=power_w * duration_s,
         )
@@ -82,6 +91,7 @@ class SlotMerger:
             base_w=gpu.power_base_w,
             radio_fixed_w=link.radio_fixed_w,
             radio_w_per_mbps=link.radio_w_per_mbps,
+            frequency_hz=gpu.frequency_hz,
         )
 
 
@@ -110,10 +120,10 @@ def _gpu_fields(gpu: msg.GpuState | None) -> dict[str, float]:
 def _link_fields(
     link: msg.LinkState | None, before: msg.LinkState | None
 ) -> dict[str, float | bool]:
-    if link is None or link is before:  # no news from the bridge: it is away
+    if link is None:
         return {'edge_reachable': False}
     sent_bps = 0.0
-    if before is not None:
+    if before is not None and before is not link:
         sent_bps = 8.0 * _delta(link.sent_bytes, before.sent_bytes) / _elapsed_s(link, before)
     return {
         'uplink_throughput_bps': sent_bps,
