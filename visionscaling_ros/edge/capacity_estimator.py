@@ -93,15 +93,18 @@ class CapacityEstimator:
         """Age of the newest sample [s]; inf: none."""
         return now_s - self._samples[-1].at_s if self._samples else math.inf
 
-    def expected_transfer_s(self, bits: float, now_s: float) -> float:
-        """How long ``bits`` sent now take behind what is in flight [s]; 0 if nothing is known."""
+    def expected_reply_s(self, bits: float, now_s: float) -> float:
+        """When the reply to ``bits`` sent now, behind what is in flight, is due [s from now].
+
+        0 while nothing is known.
+        """
         capacity_bps = self.capacity_bps(now_s)
         if not capacity_bps > 0.0:
             return 0.0
         ahead_bits = sum(transfer.bits for transfer in self._in_flight.values())
-        busy_since_s = self._busy_since_s()
-        done_bits = max(0.0, now_s - busy_since_s) * capacity_bps if self._in_flight else 0.0
-        return (max(0.0, ahead_bits - done_bits) + bits) / capacity_bps
+        done_bits = max(0.0, now_s - self._busy_since_s()) * capacity_bps
+        transfer_s = (max(0.0, ahead_bits - done_bits) + bits) / capacity_bps
+        return transfer_s + self._server_s + self._rtt_or_zero_s()
 
     def _busy_since_s(self) -> float:
         oldest_s = min((t.sent_s for t in self._in_flight.values()), default=math.inf)

@@ -21,7 +21,6 @@ class LinkMonitor:
         self._sent_bytes = 0
         self._share = math.nan
         self._estimator = CapacityEstimator()
-        self._server_s = 0.0  # what the server took for the last request
         self._snapshot_s = now_s
         self._goodput_bits = 0.0
         self._queue_sum_s = 0.0
@@ -37,14 +36,11 @@ class LinkMonitor:
         self._sent_bytes += upload_bytes
         self._estimator.sent(key, 8.0 * upload_bytes, now_s)
 
-    def request_answered(
-        self, key: int, upload_bytes: int, reply: EdgeReply, now_s: float
-    ) -> None:
+    def request_answered(self, key: int, upload_bytes: int, reply: EdgeReply, now_s: float) -> None:
         """Its reply is here."""
         self.answered += 1
         self._share = reply.share
-        self._server_s = reply.queue_s + reply.compute_s
-        self._estimator.answered(key, now_s, self._server_s)
+        self._estimator.answered(key, now_s, reply.queue_s + reply.compute_s)
         self._goodput_bits += 8.0 * upload_bytes
         self._queue_sum_s += reply.queue_s
         self._compute_sum_s += reply.compute_s
@@ -63,9 +59,7 @@ class LinkMonitor:
 
     def expected_reply_s(self, upload_bytes: int, now_s: float) -> float:
         """How long a request sent now is expected to take [s]; 0 while nothing is known."""
-        transfer_s = self._estimator.expected_transfer_s(8.0 * upload_bytes, now_s)
-        rtt_s = self._estimator.rtt_s
-        return transfer_s + self._server_s + (0.0 if math.isnan(rtt_s) else rtt_s)
+        return self._estimator.expected_reply_s(8.0 * upload_bytes, now_s)
 
     def snapshot(
         self,

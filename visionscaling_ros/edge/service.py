@@ -99,9 +99,7 @@ class InferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: 
         except Exception as error:
             _logger.exception('model %s failed', call.model)
             await _abort(context, grpc.StatusCode.INTERNAL, error)
-        return build_reply(
-            request, EdgeReply(done.detections, done.queue_s, done.compute_s, share)
-        )
+        return build_reply(request, EdgeReply(done.detections, done.queue_s, done.compute_s, share))
 
     def _parse(self, request: Any) -> InferCall:
         call = parse_request(request)

@@ -25,9 +25,7 @@ class ShapedLink:
     be reached closes the connection at once. Port 0 listens on a free one.
     """
 
-    def __init__(
-        self, listen: tuple[str, int], target: tuple[str, int], trace: LinkTrace
-    ) -> None:
+    def __init__(self, listen: tuple[str, int], target: tuple[str, int], trace: LinkTrace) -> None:
         self._listen = listen
         self._target = target
         self._trace = trace
@@ -102,9 +100,9 @@ class ShapedLink:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
-        family, _, _, _, address = (
-            await loop.getaddrinfo(*self._target, type=socket.SOCK_STREAM)
-        )[0]
+        family, _, _, _, address = (await loop.getaddrinfo(*self._target, type=socket.SOCK_STREAM))[
+            0
+        ]
         connecting = _small_socket(family)
         try:
             connecting.setblocking(False)
@@ -125,9 +123,7 @@ class ShapedLink:
                 data = b''
             await queue.put((loop.time() - self._started_s, data))
 
-    async def _deliver(
-        self, queue: asyncio.Queue[_Chunk], to_server: asyncio.StreamWriter
-    ) -> None:
+    async def _deliver(self, queue: asyncio.Queue[_Chunk], to_server: asyncio.StreamWriter) -> None:
         """Pass each chunk on when the link has carried it.
 
         A chunk starts when it was read or when the one before it is through, not when this task

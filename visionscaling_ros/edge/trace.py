@@ -36,9 +36,7 @@ class LinkTrace:
             raise InvalidValueError('trace times_s', list(times_s), 'increasing from 0')
         for rate_bps in rates_bps:
             _check_rate_bps('trace rate_bps', rate_bps)
-        self._bits = np.concatenate(
-            ([0.0], np.cumsum(self._rates_bps * np.diff(self._times_s)))
-        )
+        self._bits = np.concatenate(([0.0], np.cumsum(self._rates_bps * np.diff(self._times_s))))
 
     @classmethod
     def constant(cls, rate_bps: float) -> LinkTrace:
