@@ -116,9 +116,7 @@ class DetectionNetwork(nn.Module):
         outputs = [head(feature) for head, feature in zip(self.heads, maps, strict=True)]
         logits = torch.cat([output[0] for output in outputs], 1)
         log_distances = torch.cat([output[1] for output in outputs], 1).float()
-        centers_px, strides_px = anchor_points(
-            images.shape[3], images.shape[2], images.device
-        )
+        centers_px, strides_px = anchor_points(images.shape[3], images.shape[2], images.device)
         distances_px = log_distances.clamp(max=MAX_LOG_DISTANCE).exp() * strides_px[:, None]
         boxes_px = torch.cat(
             [centers_px - distances_px[..., :2], centers_px + distances_px[..., 2:]], -1
@@ -134,9 +132,7 @@ class DetectionNetwork(nn.Module):
         return self
 
 
-def anchor_points(
-    width_px: int, height_px: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def anchor_points(width_px: int, height_px: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Centres (A, 2) of all cells in input pixels, and the stride (A,) of each."""
     centers, strides = [], []
     for stride_px in STRIDES_PX:

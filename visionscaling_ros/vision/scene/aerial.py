@@ -164,9 +164,7 @@ def _drive(
             )
 
 
-def _park(
-    rng: np.random.Generator, put: Put, start_px: tuple[float, float], scale: float
-) -> None:
+def _park(rng: np.random.Generator, put: Put, start_px: tuple[float, float], scale: float) -> None:
     """A row of parked cars, side by side."""
     row_deg, pitch_px = rng.uniform(0, 360), 2.7 * scale
     step = (math.cos(math.radians(row_deg)) * pitch_px, -math.sin(math.radians(row_deg)) * pitch_px)

@@ -62,9 +62,7 @@ class Brush:
         cv2.circle(self._bgr, center, radius, color, width)
         cv2.circle(self._alpha, center, radius, 255, width)
 
-    def line(
-        self, points_m: Sequence[tuple[float, float]], width_m: float, color: Color
-    ) -> None:
+    def line(self, points_m: Sequence[tuple[float, float]], width_m: float, color: Color) -> None:
         """Line through points, with round ends."""
         points, width = self._points(points_m), max(1, round(width_m * self._scale))
         cv2.polylines(self._bgr, [points], False, color, width)

@@ -22,6 +22,7 @@ FREE_KINDS = (
     'cyclist_side', 'cyclist_end', 'person', 'pole', 'street_box',
 )  # fmt: skip
 
+
 def random_scene(
     rng: np.random.Generator, width_px: int, height_px: int, *, world: int = 0
 ) -> tuple[ImageArray, Detections]:
@@ -44,6 +45,7 @@ def random_scene(
     image = CameraEffects(rng, width_px, height_px).apply(painter.image)
     return image, painter.truth()
 
+
 @functools.lru_cache(maxsize=STREETS)
 def _street(
     world: int, number: int, width_px: int, height_px: int
@@ -51,6 +53,7 @@ def _street(
     rng = np.random.default_rng((world, number, 2))
     street = Street.random(rng, width_px, height_px)
     return street, street_background(rng, street), Traffic(rng, street)
+
 
 def _free(rng: np.random.Generator, street: Street) -> list[Placed]:
     """Objects anywhere, so that no place in the picture gives away what stands there."""

@@ -84,9 +84,7 @@ class Traffic:
 
     def density(self, time_s: float) -> float:
         """Share of the places on the tracks that are taken, between quiet and rush."""
-        wave = 0.5 + 0.5 * math.sin(
-            2 * math.pi * time_s / self._busy_period_s + self._busy_phase
-        )
+        wave = 0.5 + 0.5 * math.sin(2 * math.pi * time_s / self._busy_period_s + self._busy_phase)
         return self._quiet + (self._rush - self._quiet) * wave
 
     def at(self, time_s: float) -> list[Placed]:

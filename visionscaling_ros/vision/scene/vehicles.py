@@ -30,9 +30,7 @@ def sheen(rng: np.random.Generator, image: ImageArray) -> ImageArray:
     """Light from above and uneven dirt, so that no surface is flat."""
     height_px, width_px = image.shape[:2]
     light = np.linspace(rng.uniform(1.0, 1.25), rng.uniform(0.65, 0.95), height_px)[:, None]
-    blotches = cv2.resize(
-        rng.normal(1.0, 0.06, (5, 7)).astype(np.float32), (width_px, height_px)
-    )
+    blotches = cv2.resize(rng.normal(1.0, 0.06, (5, 7)).astype(np.float32), (width_px, height_px))
     shaded = image.astype(np.float32)
     shaded[..., :3] *= (light * blotches)[..., None]
     return np.clip(shaded, 0, 255).astype(np.uint8)
@@ -102,9 +100,7 @@ def truck_side(rng: np.random.Generator) -> Sprite:
         for left in np.arange(0.5, split - 0.5, rng.uniform(0.6, 2.5)):
             brush.line([(left, low), (left, height)], 0.03, palette.shaded(cargo, 0.85))
         if rng.random() < 0.4:
-            brush.box(
-                split * 0.2, height * 0.55, split * 0.75, height * 0.8, palette.paint(rng)
-            )
+            brush.box(split * 0.2, height * 0.55, split * 0.75, height * 0.8, palette.paint(rng))
         slope = rng.uniform(0.0, 0.5)
         brush.polygon(
             [(split, 0.4), (split, top), (length - slope, top), (length - 0.05, top * 0.55),
@@ -186,9 +182,7 @@ def vehicle_angled(rng: np.random.Generator, class_id: int) -> Sprite:
         image = part.scaled(max(8, size_px[0]), size_px[1])
         height_px, width_px = image.shape[:2]
         source = np.array([(0, 0), (width_px, 0), (width_px, height_px), (0, height_px)])
-        matrix = cv2.getPerspectiveTransform(
-            source.astype(np.float32), np.array(quad, np.float32)
-        )
+        matrix = cv2.getPerspectiveTransform(source.astype(np.float32), np.array(quad, np.float32))
         warped = cv2.warpPerspective(image, matrix, size_px, flags=cv2.INTER_AREA)
         joined = np.where(warped[..., 3:] >= 128, warped, joined)
     return Sprite(joined, class_id, width, height)

@@ -33,6 +33,4 @@ def open_source(
         raise SourceError(f'source is empty; allowed: {SYNTHETIC!r}, a device, file, folder or URL')
     if Path(spec).is_dir():
         return FolderSource(Path(spec), loop=loop)
-    return VideoSource(
-        spec, width_px=width_px, height_px=height_px, rate_fps=rate_fps, loop=loop
-    )
+    return VideoSource(spec, width_px=width_px, height_px=height_px, rate_fps=rate_fps, loop=loop)

@@ -122,9 +122,7 @@ class Trainer:
         rng = np.random.default_rng((self._seed, self._step, 7))
         size_px = int(rng.choice(INPUT_SIZES_PX, p=INPUT_SHARES))
         batch = pool.batch(rng, BATCH, size_px)
-        rate = PEAK_RATE * (
-            FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * share))
-        )
+        rate = PEAK_RATE * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * share)))
         for group in self._optimizer.param_groups:
             group['lr'] = rate * min(1.0, (self._step + 1) / WARM_UP_STEPS)
         self._network.train()
