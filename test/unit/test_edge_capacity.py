@@ -138,3 +138,12 @@ def test_only_recent_round_trips_count() -> None:
     assert estimator.rtt_s == 0.001
     estimator.rtt_measured(0.006, 25.0)
     assert estimator.rtt_s == 0.005
+
+
+def test_a_round_trip_behind_frames_is_an_upper_bound() -> None:
+    estimator = CapacityEstimator()
+    estimator.rtt_measured(0.1, 0.0, idle=False)
+    estimator.rtt_measured(0.2, 100.0, idle=False)
+    assert estimator.rtt_s == 0.1
+    estimator.rtt_measured(0.05, 101.0, idle=False)
+    assert estimator.rtt_s == 0.05

@@ -30,6 +30,8 @@ _logger = logging.getLogger(__name__)
 WATCHDOG_S = 0.5
 # How often a server that is away is looked for.
 SEARCH_INTERVAL_S = 0.25
+# How many round trips are measured when it is found.
+CONNECTED_PROBES = 4
 
 
 @dataclass(frozen=True)
@@ -279,13 +281,14 @@ class EdgeBridge:
                 was_open = self._breaker.state is CircuitState.OPEN
             started_s = time.monotonic()
             rtt_s = self._round_trip_s()
-            if was_open and rtt_s is not None:
-                rtt_s = self._round_trip_s()  # the first one included connecting
+            # That one included connecting, and soon there may be no more idle moment.
+            for _ in range(CONNECTED_PROBES if was_open else 0):
+                again_s = None if rtt_s is None else self._round_trip_s()
+                rtt_s = None if again_s is None or rtt_s is None else min(rtt_s, again_s)
             with self._changed:
                 if rtt_s is not None:
-                    # Behind frames it would measure those.
-                    if alone and started == self._next_key:
-                        self._monitor.rtt_measured(rtt_s, time.monotonic())
+                    idle = alone and started == self._next_key
+                    self._monitor.rtt_measured(rtt_s, time.monotonic(), idle=idle)
                     self._breaker.probe_succeeded()
                 elif self._monitor.answered == answered:  # not merely stuck behind frames
                     self._breaker.probe_failed()

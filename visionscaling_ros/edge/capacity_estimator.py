@@ -53,8 +53,13 @@ class CapacityEstimator:
         """Smallest round trip of an empty request lately [s]; NaN: none yet."""
         return min((rtt_s for _, rtt_s in self._rtts), default=math.nan)
 
-    def rtt_measured(self, rtt_s: float, now_s: float) -> None:
-        """An empty request took ``rtt_s`` [s]."""
+    def rtt_measured(self, rtt_s: float, now_s: float, *, idle: bool = True) -> None:
+        """An empty request took ``rtt_s`` [s].
+
+        Behind frames, not ``idle``, it is only an upper bound: it counts if it is a better one.
+        """
+        if not idle and rtt_s >= self.rtt_s:
+            return
         self._rtts.append((now_s, rtt_s))
         while self._rtts[0][0] < now_s - RTT_WINDOW_S:
             self._rtts.popleft()

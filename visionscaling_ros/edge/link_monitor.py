@@ -27,9 +27,9 @@ class LinkMonitor:
         self._compute_sum_s = 0.0
         self._replies = 0
 
-    def rtt_measured(self, rtt_s: float, now_s: float) -> None:
-        """A probe took ``rtt_s`` [s]."""
-        self._estimator.rtt_measured(rtt_s, now_s)
+    def rtt_measured(self, rtt_s: float, now_s: float, *, idle: bool) -> None:
+        """A probe took ``rtt_s`` [s], on an ``idle`` link or behind frames."""
+        self._estimator.rtt_measured(rtt_s, now_s, idle=idle)
 
     def sent(self, key: int, upload_bytes: int, now_s: float) -> None:
         """A request starts."""
