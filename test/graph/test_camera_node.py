@@ -267,3 +267,14 @@ def test_a_signal_ends_it_even_while_the_driver_blocks(
     node = start(graph, source=str(tmp_path / 'camera'))
     observer.wait_for_diagnostics(NODE, lambda s: s.level != DiagnosticStatus.OK)
     assert node.stop(number) == 0
+
+
+def test_a_device_index_may_be_given_as_a_number(graph: Graph, observer: Observer) -> None:
+    node = start(graph, source=97)
+    observer.wait_for_diagnostics(NODE, error_naming("'97'"))
+    assert observer.set_parameter(NODE, 'source', 98).successful
+    observer.wait_for_diagnostics(NODE, error_naming("'98'"))
+    answer = observer.set_parameter(NODE, 'source', True)
+    assert not answer.successful
+    assert 'a text' in answer.reason
+    assert node.stop() == 0

@@ -52,12 +52,15 @@ class Parameter:
         return f'{low} to {high}{unit}'
 
     def accept(self, value: Any) -> Any:
-        """``value`` as the node uses it: a float for a whole number, a list for an array.
+        """``value`` as the node uses it.
+
+        A whole number becomes a float or a text where that is wanted (a rate of 30, camera 0), an
+        array a list.
 
         Raises InvalidValueError unless it is allowed.
         """
-        if isinstance(self.default, float) and isinstance(value, int) and value is not True:
-            value = float(value)
+        if isinstance(self.default, float | str) and type(value) is int:
+            value = type(self.default)(value)
         elif isinstance(self.default, list) and value is not None:
             value = list(value)
         self._check(value)
@@ -67,6 +70,8 @@ class Parameter:
         items = value if isinstance(value, list) else [value]
         if isinstance(self.default, float) and not isinstance(value, float):
             raise InvalidValueError(self.name, value, f'a number, {self.allowed}')
+        if isinstance(self.default, str) and not isinstance(value, str):
+            raise InvalidValueError(self.name, value, self.allowed if self.choices else 'a text')
         for item in items:
             if self.choices and item not in self.choices:
                 raise InvalidValueError(self.name, item, self.allowed)
@@ -85,7 +90,7 @@ class Parameter:
         descriptor = ParameterDescriptor(
             description=f'{self.description}{unit}',
             read_only=self.read_only,
-            dynamic_typing=isinstance(self.default, float),  # so that 30 is as good as 30.0
+            dynamic_typing=isinstance(self.default, float | str),  # see accept
         )
         if self.choices:
             descriptor.additional_constraints = f'one of {self.allowed}'
