@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,15 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from visionscaling_ros.datatypes import Allocation, OperatingPoint, Origin, SlotDecision
+from visionscaling_ros.datatypes import (
+    Allocation,
+    ImageArray,
+    OperatingPoint,
+    Origin,
+    SlotDecision,
+)
+from visionscaling_ros.errors import VisionScalingError
+from visionscaling_ros.graph.dds_profile import dds_environment
 from visionscaling_ros.graph.descriptions import NodeDescription
 from visionscaling_ros.graph.graphs import robot_graph
 from visionscaling_ros.graph.options import RobotOptions
@@ -37,6 +47,9 @@ OVERLOAD = 1.25  # camera rate over what the bare loop reaches
 
 Parameters = dict[str, dict[str, Any]]
 
+NOTHING = SlotDecision(1, (), 0.0, 0.0, PATH_RATE_FPS, 'bench')
+NO_WORK: Parameters = {'/inference_node': {'models': ['vsdet_n']}}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -49,19 +62,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure one figure after the other, then write and print them."""
     seconds = arguments.seconds
+    os.environ.update(dds_environment())  # this process takes part in the graph
     steps: list[tuple[str, Callable[[], dict[str, Any]]]] = []
-    for compose in (False, True):
-        for width_px, height_px in PATH_SIZES_PX:
-            steps.append(
-                (
-                    f'frame path {width_px}x{height_px}, {_where(compose)}',
-                    lambda c=compose, w=width_px, h=height_px: _frame_path(c, w, h, seconds),
-                )
-            )
+    for compose, measure_path in ((False, _path_between_processes), (True, _path_composed)):
+        for size_px in PATH_SIZES_PX:
+            name = f'frame path {size_px[0]}x{size_px[1]}, {_where(compose)}'
+            steps.append((name, partial(measure_path, *size_px, seconds)))
+    point = _middle_point()
     for compose in (True, False):
-        steps.append(
-            (f'throughput, {_where(compose)}', lambda c=compose: _throughput(c, seconds))
-        )
+        name = f'throughput, {_where(compose)}'
+        steps.append((name, partial(_throughput, point, compose, seconds)))
     steps.append(('controller decision', lambda: _decision_time(seconds)))
     steps.append(('idle CPU', lambda: _idle_cpu(seconds)))
     results = {}
@@ -124,45 +134,79 @@ def _cpu_s(runner: ProcessRunner) -> float:
     return sum(t.user + t.system for t in times)
 
 
-def _frame_path(compose: bool, width_px: int, height_px: int, seconds: float) -> dict[str, Any]:
-    """From the image's stamp to the dispatcher, with nobody processing the frames."""
-    parameters: Parameters = {
-        '/camera_node': _camera(width_px, height_px, PATH_RATE_FPS),
-        '/inference_node': {'models': ['vsdet_n'], 'safe_model': 'vsdet_n'},
-    }
-    nothing = SlotDecision(1, (), 0.0, 0.0, PATH_RATE_FPS, 'bench')
+def _path_between_processes(width_px: int, height_px: int, seconds: float) -> dict[str, Any]:
+    """From a publisher here to the dispatcher there; nobody processes the frames."""
+    image_bgr = _street_bgr(width_px, height_px)
     with (
         _probe() as probe,
-        _graph(parameters, compose=compose, only=('camera_node', 'inference_node')) as runner,
+        _graph(NO_WORK, compose=False, only=('inference_node',)) as runner,
     ):
-        probe.decide(nothing)
-        probe.wait_for_frames(SETTLE_FRAMES, START_TIMEOUT_S)
-        probe.decide(nothing)
+        probe.decide(NOTHING)
+        _until_frames_arrive(probe, lambda: probe.publish_images(image_bgr, PATH_RATE_FPS, 1.0))
         probe.begin()
         cpu_s = _cpu_s(runner)
-        deadline_s = time.monotonic() + seconds
-        while time.monotonic() < deadline_s:
+        for _ in range(max(1, round(seconds))):
+            probe.decide(NOTHING)  # before decision_timeout_s
+            probe.publish_images(image_bgr, PATH_RATE_FPS, 1.0)
+        cpu_s = _cpu_s(runner) - cpu_s
+        probe.wait_for_quiet()
+        notes, _ = probe.end()
+    return _path_figures(notes.sent_stamps_ns, notes.path_s, cpu_s)
+
+
+def _path_composed(width_px: int, height_px: int, seconds: float) -> dict[str, Any]:
+    """From the camera's stamp to the dispatcher in one process; nobody processes the frames."""
+    parameters: Parameters = {'/camera_node': _camera(width_px, height_px, PATH_RATE_FPS)}
+    with (
+        _probe() as probe,
+        _graph({**parameters, **NO_WORK}, compose=True, only=('camera_node',)) as runner,
+    ):
+        probe.decide(NOTHING)
+        probe.wait_for_frames(SETTLE_FRAMES, START_TIMEOUT_S)
+        probe.begin()
+        cpu_s = _cpu_s(runner)
+        for _ in range(max(1, round(seconds))):
+            probe.decide(NOTHING)
             time.sleep(1.0)
-            probe.decide(nothing)  # before decision_timeout_s
         cpu_s = _cpu_s(runner) - cpu_s
         notes, _ = probe.end()
     window = notes.sent_stamps_ns[1:-1]  # the ends may fall outside the notes of the other side
-    arrived = [notes.path_s[stamp] for stamp in window if stamp in notes.path_s]
+    return _path_figures(window, notes.path_s, cpu_s)
+
+
+def _path_figures(
+    sent_stamps_ns: list[int], path_s: dict[int, float], cpu_s: float
+) -> dict[str, Any]:
+    arrived = [path_s[stamp] for stamp in sent_stamps_ns if stamp in path_s]
+    sent = len(sent_stamps_ns)
     return {
-        'frames_sent': len(window),
-        'frames_lost': len(window) - len(arrived),
-        'lost_percent': round(100.0 * (1.0 - len(arrived) / max(1, len(window))), 2),
+        'frames_sent': sent,
+        'frames_lost': sent - len(arrived),
+        'lost_percent': round(100.0 * (1.0 - len(arrived) / sent), 2),
         'path_median_ms': _milliseconds(np.median(arrived)),
         'path_p95_ms': _milliseconds(np.percentile(arrived, 95)),
-        'cpu_per_frame_ms': _milliseconds(cpu_s / max(1, len(window))),
+        'cpu_per_frame_ms': _milliseconds(cpu_s / sent),
     }
 
 
-def _throughput(compose: bool, seconds: float) -> dict[str, Any]:
+def _until_frames_arrive(probe: Any, publish: Callable[[], None]) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while not probe.has_frames(SETTLE_FRAMES):
+        publish()
+        if time.monotonic() > deadline_s:
+            raise VisionScalingError(f'no frame arrived within {START_TIMEOUT_S:.0f} s')
+
+
+def _street_bgr(width_px: int, height_px: int) -> ImageArray:
+    from visionscaling_ros.vision.scene.street_scene import StreetScene  # noqa: PLC0415
+
+    return StreetScene(seed=0, width_px=width_px, height_px=height_px).frame(0)[0]
+
+
+def _throughput(point: OperatingPoint, compose: bool, seconds: float) -> dict[str, Any]:
     """Frames a second through the graph over those of the same model in a bare loop."""
     from visionscaling_ros.vision.model_zoo import load_detector  # noqa: PLC0415  (torch)
 
-    point = _middle_point()
     detector = load_detector(point.model)
     before_fps = _bare_loop_fps(detector, point.input_size_px, seconds / 2)
     rate_fps = OVERLOAD * before_fps
@@ -178,7 +222,6 @@ def _throughput(compose: bool, seconds: float) -> dict[str, Any]:
         '/camera_node': _camera(*THROUGHPUT_SIZE_PX, rate_fps),
         '/inference_node': {
             'models': [point.model],
-            'safe_model': point.model,
             'safe_input_size_px': point.input_size_px,
             'accuracy_window_frames': 1,
         },

@@ -11,16 +11,23 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.node import Node
+from sensor_msgs.msg import Image
 
 from visionscaling_ros import msg
-from visionscaling_ros.datatypes import SlotDecision
+from visionscaling_ros.datatypes import ImageArray, SlotDecision
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.compat import make_executor
-from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, stamp_to_ns
+from visionscaling_ros.nodes.conversions import (
+    bgr_to_image,
+    decision_to_msg,
+    make_header,
+    stamp_to_ns,
+)
 
 SPIN_TIMEOUT_S = 0.2
 SERVICE_TIMEOUT_S = 10.0
+QUIET_S = 2.0
 
 
 @dataclass
@@ -53,6 +60,7 @@ class GraphProbe:
             msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
         )
         self._publisher = None
+        self._image_publisher = None
         self._thread = threading.Thread(target=self._spin, name='graph_probe', daemon=True)
         self._thread.start()
         return self
@@ -72,6 +80,21 @@ class GraphProbe:
         stamp_ns = self._node.get_clock().now().nanoseconds
         self._publisher.publish(decision_to_msg(decision, make_header(stamp_ns)))
 
+    def publish_images(self, image_bgr: ImageArray, rate_fps: float, seconds: float) -> None:
+        """Be the camera: publish one picture again and again, paced without drift."""
+        if self._image_publisher is None:
+            self._image_publisher = self._node.create_publisher(
+                Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS
+            )
+        clock = self._node.get_clock()
+        started_s = time.monotonic()
+        for number in range(int(seconds * rate_fps)):
+            time.sleep(max(0.0, started_s + number / rate_fps - time.monotonic()))
+            stamp_ns = clock.now().nanoseconds
+            with self._changed:
+                self._notes.sent_stamps_ns.append(stamp_ns)
+            self._image_publisher.publish(bgr_to_image(image_bgr, make_header(stamp_ns)))
+
     def begin(self) -> None:
         """Start new notes."""
         with self._changed:
@@ -88,6 +111,18 @@ class GraphProbe:
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._notes.path_s) >= count, timeout_s):
                 raise VisionScalingError(f'no {count} frame_result within {timeout_s:.0f} s')
+
+    def has_frames(self, count: int) -> bool:
+        """Whether that many frames had a fate since the notes were begun."""
+        with self._changed:
+            return len(self._notes.path_s) >= count
+
+    def wait_for_quiet(self) -> None:
+        """Give the last frames time to arrive."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: len(self._notes.path_s) >= len(self._notes.sent_stamps_ns), QUIET_S
+            )
 
     def wait_for_decisions(self, count: int, timeout_s: float) -> None:
         """Wait until the controller has decided; raises VisionScalingError when it does not."""
