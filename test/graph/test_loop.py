@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 from visionscaling_ros.msg import (
     Allocation,
     FrameResult,
@@ -239,3 +240,20 @@ def test_ctrl_c_ends_the_whole_robot_and_leaves_no_process(graph: Any, tmp_path:
     gone, alive = psutil.wait_procs(children, timeout=5.0)
     assert not alive
     assert len(gone) == len(children)
+
+
+def test_a_node_can_be_taken_down_and_brought_up_again(graph: Any) -> None:
+    controller = graph.start('controller_node')
+    change = graph.observer.change_state
+    for _ in range(2):
+        for transition in (
+            Transition.TRANSITION_DEACTIVATE,
+            Transition.TRANSITION_CLEANUP,
+            Transition.TRANSITION_CONFIGURE,
+            Transition.TRANSITION_ACTIVATE,
+        ):
+            assert change('/controller_node', transition)
+    assert not change('/controller_node', Transition.TRANSITION_CONFIGURE)  # active: refused
+    assert graph.observer.node.count_publishers('/slot_state') == 1
+    assert graph.observer.node.count_subscribers('/gpu_state') == 1
+    assert controller.running

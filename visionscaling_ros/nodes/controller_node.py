@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from functools import partial
 from typing import Any
 
 from visionscaling_ros import msg
@@ -38,25 +39,19 @@ class ControllerNode(ManagedNode):
 
     def configure(self) -> None:
         """Open the topics."""
-        publish, subscribe = self.create_lifecycle_publisher, self.create_subscription
-        self._decision_publisher = publish(
+        self._decision_publisher = self.advertise(
             msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
         )
-        self._state_publisher = publish(msg.SlotState, topics.SLOT_STATE, topics.STATE_QOS)
+        self._state_publisher = self.advertise(msg.SlotState, topics.SLOT_STATE, topics.STATE_QOS)
         self._merger = SlotMerger()
-        self._inputs = [
-            subscribe(
-                message_type,
-                topic,
-                lambda message, name=name: setattr(self._merger, name, message),
-                topics.STATE_QOS,
+        for message_type, topic, name in (
+            (msg.InferenceState, topics.INFERENCE_STATE, 'inference'),
+            (msg.GpuState, topics.GPU_STATE, 'gpu'),
+            (msg.LinkState, topics.LINK_STATE, 'link'),
+        ):
+            self.subscribe(
+                message_type, topic, partial(setattr, self._merger, name), topics.STATE_QOS
             )
-            for message_type, topic, name in (
-                (msg.InferenceState, topics.INFERENCE_STATE, 'inference'),
-                (msg.GpuState, topics.GPU_STATE, 'gpu'),
-                (msg.LinkState, topics.LINK_STATE, 'link'),
-            )
-        ]
 
     def activate(self) -> None:
         """Start the slots."""
@@ -67,12 +62,6 @@ class ControllerNode(ManagedNode):
         self._forecaster = Forecaster(settings, self.parameters['slot_duration_s'])
         self._policy: Policy = make_policy(self.parameters['policy'], settings)
         self.every(self.parameters['slot_duration_s'], self._end_slot)
-
-    def cleanup(self) -> None:
-        """Close the topics."""
-        for subscription in getattr(self, '_inputs', ()):
-            self.destroy_subscription(subscription)
-        self._inputs = []
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """What is being decided, and what stands in the way."""

@@ -80,17 +80,14 @@ class EdgeBridgeNode(ManagedNode):
 
     def configure(self) -> None:
         """Open the topics."""
-        publish = self.create_lifecycle_publisher
-        self._result_publisher = publish(msg.FrameResult, topics.OFFLOAD_RESULT, topics.RESULT_QOS)
-        self._state_publisher = publish(msg.LinkState, topics.LINK_STATE, topics.STATE_QOS)
-        self._inputs = [
-            self.create_subscription(
-                CompressedImage, topics.OFFLOAD, self._on_offload, topics.OFFLOAD_QOS
-            ),
-            self.create_subscription(
-                msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
-            ),
-        ]
+        self._result_publisher = self.advertise(
+            msg.FrameResult, topics.OFFLOAD_RESULT, topics.RESULT_QOS
+        )
+        self._state_publisher = self.advertise(msg.LinkState, topics.LINK_STATE, topics.STATE_QOS)
+        self.subscribe(CompressedImage, topics.OFFLOAD, self._on_offload, topics.OFFLOAD_QOS)
+        self.subscribe(
+            msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
+        )
 
     def activate(self) -> None:
         """Connect."""
@@ -105,12 +102,6 @@ class EdgeBridgeNode(ManagedNode):
         if self._bridge is not None:
             self._bridge.close()
         self._bridge = None
-
-    def cleanup(self) -> None:
-        """Close the topics."""
-        for subscription in getattr(self, '_inputs', ()):
-            self.destroy_subscription(subscription)
-        self._inputs = []
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """State of the link."""

@@ -89,31 +89,29 @@ class InferenceNode(ManagedNode):
         sizes_px = [size for size in self.parameters['input_sizes_px'] if size]
         self._shelf = ModelShelf(self.parameters['models'], sizes_px, self._encode)
         self.get_logger().info(f'{len(self._shelf.costs.points())} operating points ready')
-        publish = self.create_lifecycle_publisher
-        self._result_publisher = publish(msg.FrameResult, topics.FRAME_RESULT, topics.RESULT_QOS)
-        self._offload_publisher = publish(CompressedImage, topics.OFFLOAD, topics.OFFLOAD_QOS)
-        self._state_publisher = publish(
+        self._clock_known = False
+        self._result_publisher = self.advertise(
+            msg.FrameResult, topics.FRAME_RESULT, topics.RESULT_QOS
+        )
+        self._offload_publisher = self.advertise(
+            CompressedImage, topics.OFFLOAD, topics.OFFLOAD_QOS
+        )
+        self._state_publisher = self.advertise(
             msg.InferenceState, topics.INFERENCE_STATE, topics.STATE_QOS
         )
         self._detections_publisher = (
-            publish(Detection2DArray, topics.DETECTIONS, topics.RESULT_QOS)
+            self.advertise(Detection2DArray, topics.DETECTIONS, topics.RESULT_QOS)
             if Detection2DArray is not None
             else None
         )
-        subscribe = self.create_subscription
-        self._inputs = [
-            subscribe(
-                msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
-            ),
-            subscribe(msg.GpuState, topics.GPU_STATE, self._on_gpu_state, topics.STATE_QOS),
-            subscribe(msg.LinkState, topics.LINK_STATE, self._on_link_state, topics.STATE_QOS),
-            subscribe(
-                msg.FrameResult, topics.OFFLOAD_RESULT, self._on_offload_result, topics.RESULT_QOS
-            ),
-            subscribe(
-                msg.FrameResult, topics.GROUND_TRUTH, self._on_ground_truth, topics.RESULT_QOS
-            ),
-        ]
+        for message_type, topic, callback, qos in (
+            (msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS),
+            (msg.GpuState, topics.GPU_STATE, self._on_gpu_state, topics.STATE_QOS),
+            (msg.LinkState, topics.LINK_STATE, self._on_link_state, topics.STATE_QOS),
+            (msg.FrameResult, topics.OFFLOAD_RESULT, self._on_offload_result, topics.RESULT_QOS),
+            (msg.FrameResult, topics.GROUND_TRUTH, self._on_ground_truth, topics.RESULT_QOS),
+        ):
+            self.subscribe(message_type, topic, callback, qos)
 
     def activate(self) -> None:
         """Start taking frames."""
@@ -153,12 +151,6 @@ class InferenceNode(ManagedNode):
         if self._accuracy is not None:
             self._accuracy.stop()
         self._input = self._dispatcher = self._accuracy = None
-
-    def cleanup(self) -> None:
-        """Close the topics and let the detectors go."""
-        for subscription in getattr(self, '_inputs', ()):
-            self.destroy_subscription(subscription)
-        self._inputs = []
 
     def take_frame(
         self, image_bgr: ImageArray, stamp_ns: int, frame_id: str, truth: Detections | None

@@ -6,13 +6,16 @@ import contextlib
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from visionscaling_ros.nodes.compat import GuardedLifecycleNode, make_executor, steady_clock
@@ -47,6 +50,8 @@ class ManagedNode(GuardedLifecycleNode):
         )
         self.active = False
         self._active_timers: list[Timer] = []
+        self._publishers_of_mine: list[LifecyclePublisher] = []
+        self._subscriptions_of_mine: list[Subscription] = []
         self._warned_s: dict[str, float] = {}
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics, clock=steady_clock())
@@ -76,6 +81,20 @@ class ManagedNode(GuardedLifecycleNode):
         return OK, 'running', {}
 
     # What a node may call.
+
+    def advertise(self, message_type: Any, topic: str, qos: QoSProfile) -> LifecyclePublisher:
+        """A publisher from ``configure`` on, taken down at cleanup."""
+        publisher = self.create_lifecycle_publisher(message_type, topic, qos)
+        self._publishers_of_mine.append(publisher)
+        return publisher
+
+    def subscribe(
+        self, message_type: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile
+    ) -> None:
+        """A subscription from ``configure`` on, taken down at cleanup."""
+        self._subscriptions_of_mine.append(
+            self.create_subscription(message_type, topic, callback, qos)
+        )
 
     def every(self, period_s: float, callback: Callable[[], None]) -> None:
         """Call ``callback`` every ``period_s`` on the monotonic clock while active."""
@@ -128,13 +147,13 @@ class ManagedNode(GuardedLifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Undo configure."""
-        return self._transition(self.cleanup, super().on_cleanup, state)
+        return self._transition(self._take_down, super().on_cleanup, state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop working and undo configure."""
         if self.active:
             self._stop_working()
-        return self._transition(self.cleanup, super().on_shutdown, state)
+        return self._transition(self._take_down, super().on_shutdown, state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured."""
@@ -152,6 +171,15 @@ class ManagedNode(GuardedLifecycleNode):
             self.get_logger().error(f'{own.__name__} failed: {error}')
             return TransitionCallbackReturn.FAILURE
         return inherited(state) if inherited else TransitionCallbackReturn.SUCCESS
+
+    def _take_down(self) -> None:
+        self.cleanup()
+        for publisher in self._publishers_of_mine:
+            self.destroy_lifecycle_publisher(publisher)
+        for subscription in self._subscriptions_of_mine:
+            self.destroy_subscription(subscription)
+        self._publishers_of_mine.clear()
+        self._subscriptions_of_mine.clear()
 
     def _stop_working(self) -> None:
         for timer in self._active_timers:
@@ -204,8 +232,8 @@ def run_nodes(*factories: Callable[[], ManagedNode]) -> None:
 def _spin_once(executor: Any, nodes: Sequence[ManagedNode]) -> None:
     try:
         executor.spin_once(timeout_sec=SPIN_TIMEOUT_S)
-    except Exception as error:  # one failing callback must not stop the robot's other callbacks
-        nodes[0].get_logger().error(f'callback failed: {error!r}')
+    except Exception:  # one failing callback must not stop the robot's other callbacks
+        nodes[0].get_logger().error(f'callback failed: {traceback.format_exc()}')
 
 
 def _text(value: object) -> str:
