@@ -17,21 +17,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import SetParametersResult
-from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.parameter import Parameter, parameter_value_to_python
-from rclpy.qos import QoSProfile
+from graph_observer import TIMEOUT_S, Observer, Watch
 
-TIMEOUT_S = 30.0  # generous: other tests share the machine
+__all__ = ['TIMEOUT_S', 'Graph', 'Observer', 'Process', 'Watch', 'private_domain', 'private_graph']
+
 STOP_TIMEOUT_S = 15.0
 DOMAINS = range(10, 100)  # above 101 a domain's ports overlap the kernel's ephemeral ones
 
@@ -133,153 +126,6 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
         self._reader.join(5.0)
-
-
-class Watch:
-    """Messages of a topic, in the order they came."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
-        self._changed = threading.Condition()
-        self._messages: list[Any] = []
-
-    def take(self, message: Any) -> None:
-        """Callback of the subscription."""
-        with self._changed:
-            self._messages.append(message)
-            self._changed.notify_all()
-
-    @property
-    def messages(self) -> list[Any]:
-        """All that came so far."""
-        with self._changed:
-            return list(self._messages)
-
-    def clear(self) -> None:
-        """Forget what came so far."""
-        with self._changed:
-            self._messages.clear()
-
-    def wait(
-        self, predicate: Callable[[Any], object] = lambda _: True, timeout_s: float = TIMEOUT_S
-    ) -> Any:
-        """The first message, old or new, the predicate is true of."""
-        deadline_s = time.monotonic() + timeout_s
-        seen = 0
-        with self._changed:
-            while True:
-                for message in self._messages[seen:]:
-                    if predicate(message):
-                        return message
-                seen = len(self._messages)
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0.0:
-                    last = self._messages[-1] if self._messages else None
-                    raise AssertionError(
-                        f'{self._topic}: none of {seen} messages fits; the last: {last}'
-                    )
-                self._changed.wait(left_s)
-
-
-class Observer:
-    """A node in the test's own process that watches, publishes and calls services."""
-
-    def __init__(self, domain: int) -> None:
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, domain_id=domain)
-        self.node = rclpy.create_node('observer', context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
-
-    def close(self) -> None:
-        """Stop and leave the graph."""
-        self._executor.shutdown()
-        self._thread.join(5.0)
-        self.node.destroy_node()
-        self._context.try_shutdown()
-
-    def watch(self, topic: str, message_type: Any, qos: QoSProfile | int = 10) -> Watch:
-        """Collect the messages of a topic from now on."""
-        watch = Watch(topic)
-        self.node.create_subscription(message_type, topic, watch.take, qos)
-        return watch
-
-    def wait_for(
-        self,
-        topic: str,
-        message_type: Any,
-        predicate: Callable[[Any], object] = lambda _: True,
-        timeout_s: float = TIMEOUT_S,
-        qos: QoSProfile | int = 10,
-    ) -> Any:
-        """The next message of a topic the predicate is true of."""
-        watch = Watch(topic)
-        subscription = self.node.create_subscription(message_type, topic, watch.take, qos)
-        try:
-            return watch.wait(predicate, timeout_s)
-        finally:
-            self.node.destroy_subscription(subscription)
-
-    def wait_for_diagnostics(
-        self,
-        node_name: str,
-        predicate: Callable[[DiagnosticStatus], object],
-        timeout_s: float = TIMEOUT_S,
-    ) -> DiagnosticStatus:
-        """The next status of a node (fully qualified name) the predicate is true of."""
-
-        def status_of(message: DiagnosticArray) -> DiagnosticStatus | None:
-            return next((s for s in message.status if s.name == node_name), None)
-
-        found = self.wait_for(
-            '/diagnostics',
-            DiagnosticArray,
-            lambda message: (status := status_of(message)) and predicate(status),
-            timeout_s,
-        )
-        status = status_of(found)
-        assert status is not None
-        return status
-
-    def set_parameter(self, node_name: str, name: str, value: Any) -> SetParametersResult:
-        """Set one parameter; the node's answer."""
-        request = SetParameters.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg()]
-        )
-        return self.call(SetParameters, f'{node_name}/set_parameters', request).results[0]
-
-    def get_parameter(self, node_name: str, name: str) -> Any:
-        """Value of one parameter; None when it is not set."""
-        request = GetParameters.Request(names=[name])
-        answer = self.call(GetParameters, f'{node_name}/get_parameters', request)
-        return parameter_value_to_python(answer.values[0])
-
-    def change_state(self, node_name: str, transition: int) -> bool:
-        """Ask for a lifecycle transition (``lifecycle_msgs.msg.Transition``); its success."""
-        request = ChangeState.Request()
-        request.transition.id = transition
-        return bool(self.call(ChangeState, f'{node_name}/change_state', request).success)
-
-    def call(
-        self, service_type: Any, name: str, request: Any, timeout_s: float = TIMEOUT_S
-    ) -> Any:
-        """Call a service; its answer."""
-        client = self.node.create_client(service_type, name)
-        try:
-            assert client.wait_for_service(timeout_s), f'no service {name}'
-            answered = threading.Event()
-            future = client.call_async(request)
-            future.add_done_callback(lambda _: answered.set())
-            assert answered.wait(timeout_s), f'no answer from {name}'
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
 
 
 class Graph:
