@@ -26,6 +26,7 @@ BASELINE_POLICY = 'fixed'  # largest model that meets the target, full clock, on
 START_TIMEOUT_S = 90.0
 POLL_S = 0.5
 DEMO_PARAMETERS = 'config/demo.yaml'
+SYNTHETIC_RATE_FPS = '15'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,15 +56,15 @@ def run(arguments: argparse.Namespace) -> int:
     options = DemoOptions(
         params_file=arguments.params_file or str(share_directory() / DEMO_PARAMETERS),
         source=str(Path(arguments.video).resolve()) if arguments.video else 'synthetic',
-        rate=arguments.rate,
+        rate=arguments.rate or ('' if arguments.video else SYNTHETIC_RATE_FPS),
         trace=arguments.trace,
         policy=arguments.policy or 'visionscaling',
     )
-    record, run_summary = _measure(options, arguments.duration, folder)
+    record, run_summary = _measure(options, arguments.duration, folder / 'run.log')
     baseline_record, baseline = None, None
     if not arguments.no_baseline:
         baseline_record, baseline = _measure(
-            replace(options, policy=BASELINE_POLICY), arguments.duration, folder
+            replace(options, policy=BASELINE_POLICY), arguments.duration, folder / 'baseline.log'
         )
     extra = {'baseline': baseline} if baseline else {}
     write_report(folder / 'report.json', run_summary, extra)
@@ -74,13 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(
-    options: DemoOptions, duration_s: float, folder: Path
+    options: DemoOptions, duration_s: float, log_path: Path
 ) -> tuple[RunRecord, dict[str, Any]]:
     from visionscaling_ros.nodes.recorder import Recorder  # noqa: PLC0415  (needs ROS)
 
     options = replace(options, edge_port=_free_port(), link_port=_free_port())
     title = f'{options.policy}: {duration_s:.0f} s, {options.source}'
-    log_path = folder / f'{options.policy}.log'
     with ExitStack() as stack:
         log = stack.enter_context(log_path.open('w'))
         runner = ProcessRunner(
