@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from visionscaling_ros.datatypes import (
     SlotDecision,
 )
 from visionscaling_ros.errors import VisionScalingError
-from visionscaling_ros.graph.dds_profile import dds_environment
+from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.descriptions import NodeDescription
 from visionscaling_ros.graph.graphs import robot_graph
 from visionscaling_ros.graph.options import RobotOptions
@@ -62,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure one figure after the other, then write and print them."""
     seconds = arguments.seconds
-    os.environ.update(dds_environment())  # this process takes part in the graph
+    use_dds_profile()  # this process takes part in the graph
     steps: list[tuple[str, Callable[[], dict[str, Any]]]] = []
     for compose, measure_path in ((False, _path_between_processes), (True, _path_composed)):
         for size_px in PATH_SIZES_PX:

@@ -16,6 +16,7 @@ from visionscaling_ros.demo.run_record import RunRecord
 from visionscaling_ros.demo.slot_table import SlotTable
 from visionscaling_ros.demo.summary import summarize
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
+from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.graphs import demo_graph
 from visionscaling_ros.graph.installed import share_directory
 from visionscaling_ros.graph.options import DemoOptions
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidValueError('duration', arguments.duration, '2 to 86400 s')
     if arguments.video and not Path(arguments.video).is_file():
         raise InvalidValueError('video', arguments.video, 'an existing video file')
+    use_dds_profile()  # the recorder takes part in the graph
     folder = Path(arguments.out) / datetime.now().strftime('%Y%m%d-%H%M%S')
     folder.mkdir(parents=True)
     options = DemoOptions(

@@ -22,6 +22,7 @@ COMMANDS = {
     'train': 'train',
     'evaluate': 'evaluate',
     'bench-graph': 'bench_graph',
+    'dds-profile': 'dds_profile',
 }
 
 
