@@ -34,7 +34,7 @@ from visionscaling_ros.graph.graphs import robot_graph
 from visionscaling_ros.graph.options import RobotOptions
 from visionscaling_ros.graph.process_runner import ProcessRunner
 
-HELP = 'Measure frame path, throughput, decision time and idle CPU of the graph.'
+HELP = 'measure frame path, throughput, decision time and idle CPU of the graph'
 
 PATH_RATE_FPS = 30.0
 PATH_SIZES_PX = ((640, 480), (1920, 1080))

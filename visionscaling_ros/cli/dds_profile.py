@@ -6,7 +6,7 @@ import argparse
 
 from visionscaling_ros.graph.dds_profile import dds_environment
 
-HELP = 'Print the shell commands that make Fast DDS carry images: eval "$(visionscaling dds-profile)"'
+HELP = 'print shell commands for a DDS profile that carries images; eval them'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

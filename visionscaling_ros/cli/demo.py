@@ -22,7 +22,7 @@ from visionscaling_ros.graph.installed import share_directory
 from visionscaling_ros.graph.options import DemoOptions
 from visionscaling_ros.graph.process_runner import ProcessRunner
 
-HELP = 'Run robot, shaped uplink and edge server on this machine; report against a fixed baseline.'
+HELP = 'run robot, shaped uplink and edge server here; report against a fixed baseline'
 BASELINE_POLICY = 'fixed'  # largest model that meets the target, full clock, on the robot
 START_TIMEOUT_S = 90.0
 POLL_S = 0.5
