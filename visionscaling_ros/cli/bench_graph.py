@@ -130,7 +130,7 @@ def _camera(width_px: int, height_px: int, rate_fps: float) -> dict[str, Any]:
 def _cpu_s(runner: ProcessRunner) -> float:
     pids = [runner.process(name).pid for name in runner.names]
     times = [psutil.Process(pid).cpu_times() for pid in pids]
-    return sum(t.user + t.system for t in times)
+    return float(sum(t.user + t.system for t in times))
 
 
 def _path_between_processes(width_px: int, height_px: int, seconds: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
 from visionscaling_ros import msg
@@ -59,8 +60,8 @@ class GraphProbe:
         subscribe(
             msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
         )
-        self._publisher = None
-        self._image_publisher = None
+        self._publisher: Publisher | None = None
+        self._image_publisher: Publisher | None = None
         self._thread = threading.Thread(target=self._spin, name='graph_probe', daemon=True)
         self._thread.start()
         return self
