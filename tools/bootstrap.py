@@ -151,6 +151,8 @@ def prepare_venv(ros: str) -> str:
     say(f'installing requirements {source} (minutes the first time; log/set-up-pip.log)')
     arguments = [argument for path in files for argument in ('-r', str(path))]
     pip = [python, '-m', 'pip', '--disable-pip-version-check', 'install']
+    if ros:  # the system's packages are visible, but their versions and commands are not ours
+        pip.append('--ignore-installed')
     run_logged('set-up-pip.log', [*pip, '-c', str(constraints), *arguments], env)
     if not ros:
         patch_exports(python, env)
