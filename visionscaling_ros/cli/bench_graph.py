@@ -252,7 +252,9 @@ def _middle_point() -> OperatingPoint:
 
     _one_thread()
     shelf = ModelShelf(available_models(), (), lambda image, size: encode_upload(image, size, 80))
-    points = sorted(shelf.costs.points(), key=lambda p: p.gpu_work_ghz_s)
+    points: list[OperatingPoint] = sorted(
+        shelf.costs.points(), key=lambda p: p.gpu_work_ghz_s
+    )
     return points[len(points) // 2]
 
 
