@@ -18,7 +18,7 @@ from visionscaling_ros.vision.suppression import select_detections
 
 # low, because average precision needs the tail of the precision-recall curve
 SCORE_THRESHOLD = 0.05
-IOU_THRESHOLD = 0.6
+IOU_THRESHOLD = 0.55
 MAX_CANDIDATES = 200
 MAX_DETECTIONS = 100
 

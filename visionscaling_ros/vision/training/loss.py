@@ -8,7 +8,7 @@ from torch import Tensor
 from visionscaling_ros.vision.network import anchor_points
 from visionscaling_ros.vision.training.assignment import assign, overlap
 
-BOX_WEIGHT = 2.5
+BOX_WEIGHT = 6.0
 
 
 def detection_loss(
