@@ -80,7 +80,6 @@ class CameraNode(ManagedNode):
         self._source_offset_ns = 0
         self._source_s = math.inf
         self._before = (0, 0.0)
-        self._outputs: list[Any] = []
         super().__init__('camera_node', PARAMETERS)
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
@@ -103,7 +102,7 @@ class CameraNode(ManagedNode):
     def configure(self) -> None:
         """Open the topics, read the calibration."""
         self._load_camera_info()
-        publish = self.create_lifecycle_publisher
+        publish = self.advertise
         self._compressed = self.parameters['image_transport'] == 'compressed'
         self._image_publisher = (
             publish(CompressedImage, f'{topics.IMAGE_RAW}/compressed', topics.IMAGE_PUBLISHER_QOS)
@@ -112,7 +111,6 @@ class CameraNode(ManagedNode):
         )
         self._info_publisher = publish(CameraInfo, topics.CAMERA_INFO, topics.IMAGE_PUBLISHER_QOS)
         self._truth_publisher = publish(msg.FrameResult, topics.GROUND_TRUTH, topics.RESULT_QOS)
-        self._outputs = [self._image_publisher, self._info_publisher, self._truth_publisher]
 
     def activate(self) -> None:
         """Start capturing."""
@@ -123,12 +121,6 @@ class CameraNode(ManagedNode):
         if self._capture is not None:
             self._capture.stop()
             self._capture = None
-
-    def cleanup(self) -> None:
-        """Close the topics."""
-        for publisher in self._outputs:
-            self.destroy_lifecycle_publisher(publisher)
-        self._outputs.clear()
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Whether frames come, and how many."""

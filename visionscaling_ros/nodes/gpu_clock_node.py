@@ -116,21 +116,13 @@ class GpuClockNode(ManagedNode):
                 )
         except HardwareError as error:
             self.get_logger().error(str(error))
-        self._state_publisher = self.create_lifecycle_publisher(
-            msg.GpuState, topics.GPU_STATE, topics.STATE_QOS
+        self._state_publisher = self.advertise(msg.GpuState, topics.GPU_STATE, topics.STATE_QOS)
+        self.subscribe(
+            msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
         )
-        subscribe = self.create_subscription
-        self._inputs = [
-            subscribe(
-                msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
-            ),
-            subscribe(
-                msg.InferenceState,
-                topics.INFERENCE_STATE,
-                self._on_inference_state,
-                topics.STATE_QOS,
-            ),
-        ]
+        self.subscribe(
+            msg.InferenceState, topics.INFERENCE_STATE, self._on_inference_state, topics.STATE_QOS
+        )
         self._clock_set = self.create_guard_condition(self._publish_state)
 
     def activate(self) -> None:
@@ -159,12 +151,9 @@ class GpuClockNode(ManagedNode):
             self._meter = None
 
     def cleanup(self) -> None:
-        """Close the topics, give up the clock."""
+        """Give up the clock."""
         if self._guard is None:  # nothing was configured
             return
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self.destroy_lifecycle_publisher(self._state_publisher)
         self.destroy_guard_condition(self._clock_set)
         guard, self._guard = self._guard, None
         guard.close()
