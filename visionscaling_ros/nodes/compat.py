@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
+from rclpy.subscription import Subscription
 
-try:  # the middleware tells a subscription how many messages it lost: Humble and later
+try:  # where it moved to after Humble
     from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
+except ImportError:
     from rclpy.qos_event import SubscriptionEventCallbacks  # type: ignore[no-redef]
 
 __all__ = [
     'GuardedLifecycleNode',
     'SubscriptionEventCallbacks',
     'make_executor',
+    'publication_number',
     'steady_clock',
-    'with_publication_number',
+    'with_message_info',
 ]
 
 
@@ -52,7 +55,14 @@ def steady_clock() -> Clock:
     return Clock(clock_type=ClockType.STEADY_TIME)
 
 
-def with_publication_number(info: Any) -> int | None:
+def with_message_info(callback: Callable[[Any, Any], None]) -> Callable[..., None]:
+    """A subscription callback that takes (message, info); info is None where rclpy has none."""
+    if hasattr(Subscription, 'CallbackType'):
+        return callback
+    return lambda message: callback(message, None)  # Humble
+
+
+def publication_number(info: Any) -> int | None:
     """Running number the publisher gave a received message; None where rclpy does not tell."""
     number = info.get('publication_sequence_number') if isinstance(info, dict) else None
     return int(number) if number is not None else None

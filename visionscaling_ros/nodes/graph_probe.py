@@ -70,7 +70,7 @@ class GraphProbe:
         self._stopping = True
         self._thread.join()
         self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        self._context.try_shutdown()
 
     def decide(self, decision: SlotDecision) -> None:
         """Publish a decision (transient local: late nodes get it too)."""

@@ -11,7 +11,11 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from visionscaling_ros.datatypes import ImageArray
-from visionscaling_ros.nodes.compat import SubscriptionEventCallbacks, with_publication_number
+from visionscaling_ros.nodes.compat import (
+    SubscriptionEventCallbacks,
+    publication_number,
+    with_message_info,
+)
 from visionscaling_ros.nodes.conversions import stamp_to_ns
 from visionscaling_ros.nodes.managed_node import ManagedNode
 from visionscaling_ros.nodes.topics import IMAGE_RAW, IMAGE_SUBSCRIBER_QOS, reliable
@@ -47,7 +51,7 @@ class ImageInput:
         self._subscription = node.create_subscription(
             message_type,
             topic,
-            self._on_image,
+            with_message_info(self._on_image),
             IMAGE_SUBSCRIBER_QOS if reliability == 'best_effort' else reliable(1),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
@@ -73,7 +77,7 @@ class ImageInput:
     def _on_image(self, message: Any, info: Any) -> None:
         self._last_image_s = time.monotonic()
         self._incompatible = ''
-        self._count_losses(with_publication_number(info))
+        self._count_losses(publication_number(info))
         if self._node.active:
             self._accept(
                 partial(self._decoder, message),

@@ -226,7 +226,7 @@ def run_nodes(*factories: Callable[[], ManagedNode]) -> None:
         for node in reversed(nodes):
             node.close()
         executor.shutdown()
-        rclpy.try_shutdown()
+        rclpy.get_default_context().try_shutdown()  # rclpy.try_shutdown came after Humble
 
 
 def _spin_once(executor: Any, nodes: Sequence[ManagedNode]) -> None:

@@ -71,7 +71,7 @@ class Recorder:
         self._stopping = True
         self._thread.join()
         self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        self._context.try_shutdown()
 
     def wait_for_decision(self, timeout_s: float) -> bool:
         """Wait until a decision is in force and its effect is being measured."""
