@@ -109,9 +109,12 @@ class InferenceNode(ManagedNode):
             (msg.GpuState, topics.GPU_STATE, self._on_gpu_state, topics.STATE_QOS),
             (msg.LinkState, topics.LINK_STATE, self._on_link_state, topics.STATE_QOS),
             (msg.FrameResult, topics.OFFLOAD_RESULT, self._on_offload_result, topics.RESULT_QOS),
-            (msg.FrameResult, topics.GROUND_TRUTH, self._on_ground_truth, topics.RESULT_QOS),
         ):
             self.subscribe(message_type, topic, callback, qos)
+        if not self._in_memory:
+            self.subscribe(
+                msg.FrameResult, topics.GROUND_TRUTH, self._on_ground_truth, topics.RESULT_QOS
+            )
 
     def activate(self) -> None:
         """Start taking frames."""

@@ -57,7 +57,8 @@ class FrameBooks:
         with self._lock:
             if self._open.pop(fate.frame.number, None) is None:
                 return False
-            self._gpu_busy_s += fate.gpu_time_s
+            # the power model's utilisation is of a pipeline, its serial stages included
+            self._gpu_busy_s += fate.gpu_time_s + fate.serial_time_s
             if fate.drop_reason is not None:
                 self._drops[fate.drop_reason.value] += 1
             else:
