@@ -18,7 +18,6 @@ from visionscaling_ros.demo.summary import summarize
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
 from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.graphs import demo_graph
-from visionscaling_ros.graph.installed import share_directory
 from visionscaling_ros.graph.options import DemoOptions
 from visionscaling_ros.graph.process_runner import ProcessRunner
 
@@ -26,8 +25,6 @@ HELP = 'run robot, shaped uplink and edge server here; report against a fixed ba
 BASELINE_POLICY = 'fixed'  # largest model that meets the target, full clock, on the robot
 START_TIMEOUT_S = 90.0
 POLL_S = 0.5
-DEMO_PARAMETERS = 'config/demo.yaml'
-SYNTHETIC_RATE_FPS = '15'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out) / datetime.now().strftime('%Y%m%d-%H%M%S')
     folder.mkdir(parents=True)
     options = DemoOptions(
-        params_file=arguments.params_file or str(share_directory() / DEMO_PARAMETERS),
+        params_file=arguments.params_file,
         source=str(Path(arguments.video).resolve()) if arguments.video else 'synthetic',
-        rate=arguments.rate or ('' if arguments.video else SYNTHETIC_RATE_FPS),
+        rate=arguments.rate,
         trace=arguments.trace,
         policy=arguments.policy or 'visionscaling',
     )

@@ -31,6 +31,8 @@ SHAPED_LINK = 'shaped_link'
 LOCALHOST = '127.0.0.1'
 DEMO_TRACE = 'config/traces/demo.csv'
 DEMO_PARAMETERS = 'config/demo.yaml'
+DEMO_RATE_FPS = '15'  # of the synthetic street; anything else has a rate of its own
+SYNTHETIC = 'synthetic'
 
 Parameters = dict[str, dict[str, ParameterValue]]
 
@@ -63,6 +65,8 @@ def demo_graph(options: DemoOptions) -> tuple[ProcessDescription, ...]:
         respawn=options.use_respawn,
     )
     server = f'{LOCALHOST}:{options.link_port}'
+    if not options.rate and options.source in ('', SYNTHETIC):
+        options = replace(options, rate=DEMO_RATE_FPS)
     options = replace(
         options, params_file=options.params_file or str(share_directory() / DEMO_PARAMETERS)
     )
