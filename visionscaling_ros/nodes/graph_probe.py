@@ -6,11 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-import rclpy
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
@@ -18,15 +15,14 @@ from visionscaling_ros import msg
 from visionscaling_ros.datatypes import ImageArray, SlotDecision
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.compat import make_executor
 from visionscaling_ros.nodes.conversions import (
     bgr_to_image,
     decision_to_msg,
     make_header,
     stamp_to_ns,
 )
+from visionscaling_ros.nodes.listener import Listener
 
-SPIN_TIMEOUT_S = 0.2
 SERVICE_TIMEOUT_S = 10.0
 QUIET_S = 2.0
 
@@ -42,52 +38,41 @@ class ProbeNotes:
     began_s: float = 0.0
 
 
-class GraphProbe:
+class GraphProbe(Listener):
     """A node in a thread of its own; use as a context manager."""
 
     def __init__(self) -> None:
+        super().__init__('graph_probe')
         self._changed = threading.Condition()
         self._notes = ProbeNotes()
-        self._stopping = False
-
-    def __enter__(self) -> GraphProbe:
-        self._context = Context()
-        rclpy.init(context=self._context)
-        self._node = Node('graph_probe', context=self._context)
-        subscribe = self._node.create_subscription
-        subscribe(msg.FrameResult, topics.FRAME_RESULT, self._on_result, topics.reliable(1000))
-        subscribe(msg.FrameResult, topics.GROUND_TRUTH, self._on_truth, topics.reliable(1000))
-        subscribe(
-            msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
-        )
         self._publisher: Publisher | None = None
         self._image_publisher: Publisher | None = None
-        self._thread = threading.Thread(target=self._spin, name='graph_probe', daemon=True)
-        self._thread.start()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._stopping = True
-        self._thread.join()
-        self._node.destroy_node()
-        self._context.try_shutdown()
+    def subscribe(self) -> None:
+        """Results, truths (one per image of the camera) and decisions."""
+        for message_type, topic, callback, qos in (
+            (msg.FrameResult, topics.FRAME_RESULT, self._on_result, topics.reliable(1000)),
+            (msg.FrameResult, topics.GROUND_TRUTH, self._on_truth, topics.reliable(1000)),
+            (msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS),
+        ):
+            self.node.create_subscription(message_type, topic, callback, qos)
 
     def decide(self, decision: SlotDecision) -> None:
         """Publish a decision (transient local: late nodes get it too)."""
         if self._publisher is None:
-            self._publisher = self._node.create_publisher(
+            self._publisher = self.node.create_publisher(
                 msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
             )
-        stamp_ns = self._node.get_clock().now().nanoseconds
+        stamp_ns = self.node.get_clock().now().nanoseconds
         self._publisher.publish(decision_to_msg(decision, make_header(stamp_ns)))
 
     def publish_images(self, image_bgr: ImageArray, rate_fps: float, seconds: float) -> None:
         """Be the camera: publish one picture again and again, paced without drift."""
         if self._image_publisher is None:
-            self._image_publisher = self._node.create_publisher(
+            self._image_publisher = self.node.create_publisher(
                 Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS
             )
-        clock = self._node.get_clock()
+        clock = self.node.get_clock()
         started_s = time.monotonic()
         for number in range(int(seconds * rate_fps)):
             time.sleep(max(0.0, started_s + number / rate_fps - time.monotonic()))
@@ -135,7 +120,7 @@ class GraphProbe:
 
     def deactivate(self, node_name: str) -> None:
         """Deactivate a lifecycle node; raises VisionScalingError if it does not answer."""
-        client = self._node.create_client(ChangeState, f'{node_name}/change_state')
+        client = self.node.create_client(ChangeState, f'{node_name}/change_state')
         request = ChangeState.Request(
             transition=Transition(id=Transition.TRANSITION_DEACTIVATE)
         )
@@ -144,13 +129,6 @@ class GraphProbe:
             client.call_async(request).add_done_callback(lambda future: done.set())
         if not done.wait(SERVICE_TIMEOUT_S):
             raise VisionScalingError(f'{node_name} could not be deactivated')
-
-    def _spin(self) -> None:
-        executor = make_executor(self._context)
-        executor.add_node(self._node)
-        while not self._stopping:
-            executor.spin_once(timeout_sec=SPIN_TIMEOUT_S)
-        executor.shutdown()
 
     def _on_result(self, message: msg.FrameResult) -> None:
         with self._changed:

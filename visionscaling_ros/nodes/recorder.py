@@ -6,26 +6,20 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import rclpy
-from rclpy.context import Context
-from rclpy.node import Node
-
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Allocation, Origin, SlotState
 from visionscaling_ros.demo.run_record import Counters, FrameRecord, RunRecord, SlotRow
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.compat import make_executor
 from visionscaling_ros.nodes.conversions import (
     SLOT_STATE_PLAIN_FIELDS,
     msg_to_allocation,
     msgs_to_detections,
     stamp_to_ns,
 )
+from visionscaling_ros.nodes.listener import Listener
 
-SPIN_TIMEOUT_S = 0.2
 
-
-class Recorder:
+class Recorder(Listener):
     """A node in a thread of its own; use as a context manager.
 
     Slots, frames and truths are recorded between ``begin`` and ``end``.
@@ -36,7 +30,7 @@ class Recorder:
     def __init__(
         self, *, namespace: str = '', on_slot: Callable[[SlotRow], None] = lambda row: None
     ) -> None:
-        self._namespace = namespace
+        super().__init__('demo_recorder', namespace)
         self._on_slot = on_slot
         self._changed = threading.Condition()
         self._record: RunRecord | None = None
@@ -47,12 +41,9 @@ class Recorder:
         self._link: msg.LinkState | None = None
         self._accuracy_map: dict[tuple[str, int], float] = {}
         self.power_source = 'unknown'
-        self._stopping = False
 
-    def __enter__(self) -> Recorder:
-        self._context = Context()
-        rclpy.init(context=self._context)
-        self._node = Node('demo_recorder', namespace=self._namespace, context=self._context)
+    def subscribe(self) -> None:
+        """All that is recorded."""
         for message_type, topic, callback, qos in (
             (msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS),
             (msg.SlotState, topics.SLOT_STATE, self._on_slot_state, topics.STATE_QOS),
@@ -62,16 +53,7 @@ class Recorder:
             (msg.FrameResult, topics.FRAME_RESULT, self._on_result, topics.reliable(100)),
             (msg.FrameResult, topics.GROUND_TRUTH, self._on_truth, topics.reliable(100)),
         ):
-            self._node.create_subscription(message_type, topic, callback, qos)
-        self._thread = threading.Thread(target=self._spin, name='recorder', daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stopping = True
-        self._thread.join()
-        self._node.destroy_node()
-        self._context.try_shutdown()
+            self.node.create_subscription(message_type, topic, callback, qos)
 
     def wait_for_decision(self, timeout_s: float) -> bool:
         """Wait until a decision is in force and its effect is being measured."""
@@ -99,13 +81,6 @@ class Recorder:
             assert record is not None
             record.end = self._counters()
             return record
-
-    def _spin(self) -> None:
-        executor = make_executor(self._context)
-        executor.add_node(self._node)
-        while not self._stopping:
-            executor.spin_once(timeout_sec=SPIN_TIMEOUT_S)
-        executor.shutdown()
 
     def _counters(self) -> Counters:
         inference, gpu, link = self._inference, self._gpu, self._link

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,11 +10,11 @@ from visionscaling_ros.errors import ImageFormatError
 from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.detector_port import DetectorPort
 from visionscaling_ros.pipeline.frame import Frame, FrameFate
+from visionscaling_ros.pipeline.frame_worker import FrameWorker
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
-from visionscaling_ros.pipeline.newest_slot import NewestSlot
 
 
-class LocalWorker:
+class LocalWorker(FrameWorker):
     """One thread that owns the local detectors.
 
     :param detector_of: the detector of a model name.
@@ -31,33 +30,17 @@ class LocalWorker:
         on_error: Callable[[DropReason, str], None],
         costs: CostTable,
     ) -> None:
+        super().__init__('local_worker')
         self._detector_of = detector_of
         self._on_fate = on_fate
         self._on_error = on_error
         self._costs = costs
-        self._slot: NewestSlot[Frame] = NewestSlot()
         self.clock = GpuClockView()
         self.max_age_s = 1.0
-        self._thread = threading.Thread(target=self._run, name='local_worker', daemon=True)
 
-    def start(self) -> None:
-        """Start taking frames."""
-        self._thread.start()
-
-    def put(self, frame: Frame) -> Frame | None:
-        """Hand a frame over without waiting; returns the older one it displaces."""
-        return self._slot.put(frame)
-
-    def stop(self) -> Frame | None:
-        """Finish the frame being processed and stop; returns the one still waiting."""
-        waiting = self._slot.close()
-        if self._thread.is_alive():
-            self._thread.join()
-        return waiting
-
-    def _run(self) -> None:
-        while (frame := self._slot.take()) is not None:
-            self._on_fate(self._process(frame))
+    def work(self, frame: Frame) -> None:
+        """Give one frame its fate."""
+        self._on_fate(self._process(frame))
 
     def _process(self, frame: Frame) -> FrameFate:
         allocation = frame.allocation

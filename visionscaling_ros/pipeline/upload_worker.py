@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from visionscaling_ros.datatypes import DropReason, ImageArray
 from visionscaling_ros.errors import ImageFormatError
 from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.frame import Frame
-from visionscaling_ros.pipeline.newest_slot import NewestSlot
+from visionscaling_ros.pipeline.frame_worker import FrameWorker
 
 Encode = Callable[[ImageArray, int], bytes]  # BGR image (H, W, 3), input size [px] -> JPEG
 
@@ -25,7 +24,7 @@ class Upload:
     image_height_px: int
 
 
-class UploadWorker:
+class UploadWorker(FrameWorker):
     """One thread that encodes.
 
     :param encode: BGR image (H, W, 3) and input size [px] to JPEG bytes.
@@ -41,36 +40,20 @@ class UploadWorker:
         on_failed: Callable[[Frame, DropReason, str], None],
         costs: CostTable,
     ) -> None:
+        super().__init__('upload_worker')
         self._encode = encode
         self._on_upload = on_upload
         self._on_failed = on_failed
         self._costs = costs
-        self._slot: NewestSlot[Frame] = NewestSlot()
-        self._thread = threading.Thread(target=self._run, name='upload_worker', daemon=True)
 
-    def start(self) -> None:
-        """Start taking frames."""
-        self._thread.start()
-
-    def put(self, frame: Frame) -> Frame | None:
-        """Hand a frame over without waiting; returns the older one it displaces."""
-        return self._slot.put(frame)
-
-    def stop(self) -> Frame | None:
-        """Finish the frame being encoded and stop; returns the one still waiting."""
-        waiting = self._slot.close()
-        if self._thread.is_alive():
-            self._thread.join()
-        return waiting
-
-    def _run(self) -> None:
-        while (frame := self._slot.take()) is not None:
-            try:
-                self._upload(frame)
-            except ImageFormatError as error:
-                self._on_failed(frame, DropReason.INVALID_IMAGE, str(error))
-            except Exception as error:  # an encoder may raise anything; the robot keeps running
-                self._on_failed(frame, DropReason.EDGE_FAILED, f'encoding failed: {error!r}')
+    def work(self, frame: Frame) -> None:
+        """Encode one frame and pass it on."""
+        try:
+            self._upload(frame)
+        except ImageFormatError as error:
+            self._on_failed(frame, DropReason.INVALID_IMAGE, str(error))
+        except Exception as error:  # an encoder may raise anything; the robot keeps running
+            self._on_failed(frame, DropReason.EDGE_FAILED, f'encoding failed: {error!r}')
 
     def _upload(self, frame: Frame) -> None:
         allocation = frame.allocation
