@@ -92,3 +92,13 @@ def test_unreachable_edge_is_not_explored() -> None:
 @pytest.mark.parametrize(('share', 'expected'), [(0.4, 0.4), (math.nan, 1.0), (3.0, 1.0)])
 def test_server_share(share: float, expected: float) -> None:
     assert forecaster(state(server_share=share)).forecast(2, DeviceModel()).server_share == expected
+
+
+def test_after_an_outage_the_capacity_is_learned_anew() -> None:
+    made = forecaster(state(uplink_capacity_bps=4e5), state(edge_reachable=False))
+    made.observe(state(uplink_capacity_bps=4e5, uplink_capacity_age_s=6.0))
+    assert made.forecast(4, DeviceModel()).exploration_fps == SETTINGS.exploration_fps
+    made.observe(state(uplink_capacity_bps=5e6, uplink_capacity_age_s=0.4))
+    forecast = made.forecast(5, DeviceModel())
+    assert forecast.exploration_fps == 0.0
+    assert forecast.capacity_bps == pytest.approx(0.8 * 5e6)

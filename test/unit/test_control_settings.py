@@ -32,4 +32,4 @@ def test_refuses_and_names_the_value(name: str, value: object) -> None:
 
 
 def test_defaults_are_allowed() -> None:
-    assert ControlSettings().accuracy_target_map == 0.5
+    assert ControlSettings().accuracy_target_map == 0.35

@@ -43,7 +43,8 @@ class Forecaster:
 
     Arrivals: exponentially weighted mean. Capacity: the last estimate times a safety factor while
     it is fresh; once it is old, or while none was ever taken, just enough for a few exploratory
-    frames, so that a new sample is taken. Edge unreachable: nothing can be offloaded.
+    frames, so that a new sample is taken. Edge unreachable: nothing can be offloaded, and what was
+    known of the capacity is not believed after it.
     """
 
     def __init__(self, settings: ControlSettings, slot_s: float = 1.0) -> None:
@@ -51,10 +52,15 @@ class Forecaster:
         self.slot_s = slot_s
         self._state: SlotState | None = None
         self._arrival_fps = math.nan
+        self._outage = False  # since the newest capacity sample
 
     def observe(self, state: SlotState) -> None:
         """Take in a measured slot; figures that are not finite are passed over."""
         self._state = state
+        if not state.edge_reachable:
+            self._outage = True
+        elif state.uplink_capacity_age_s <= state.duration_s:
+            self._outage = False
         if math.isfinite(state.arrival_fps) and state.arrival_fps >= 0.0:
             weight = self.settings.arrival_smoothing
             known = self._arrival_fps if math.isfinite(self._arrival_fps) else state.arrival_fps
@@ -83,7 +89,9 @@ class Forecaster:
         if not state.edge_reachable:
             return 0.0, 0.0
         measured = state.uplink_capacity_bps
-        fresh = state.uplink_capacity_age_s <= self.settings.capacity_stale_s
+        fresh = (
+            not self._outage and state.uplink_capacity_age_s <= self.settings.capacity_stale_s
+        )
         if math.isfinite(measured) and measured >= 0.0 and fresh:
             return self.settings.capacity_safety * measured, 0.0
         uploads = [p.upload_bits for p in state.operating_points if p.upload_bits > 0.0]

@@ -40,7 +40,7 @@ class ControlSettings:
     :raises InvalidValueError: for a value outside its range.
     """
 
-    accuracy_target_map: float = 0.5
+    accuracy_target_map: float = 0.35
     weight_energy: float = 1.0
     weight_rate: float = 20.0
     full_rate_fps: float = 30.0
@@ -49,13 +49,13 @@ class ControlSettings:
     dual_step: float = 2.0
     initial_multiplier: float = 1.0
     max_multiplier: float = 20.0
-    utilization_ceiling: float = 0.9
+    utilization_ceiling: float = 0.8
     max_blocked_arrivals: float = 2.0
     min_rate_fps: float = 0.05
     tx_headroom: float = 1.25
     tx_max_frame_s: float = 0.2
     capacity_safety: float = 0.8
-    capacity_stale_s: float = 20.0
+    capacity_stale_s: float = 10.0
     exploration_fps: float = 1.0
     arrival_smoothing: float = 0.5
     fixed_model: str = ''

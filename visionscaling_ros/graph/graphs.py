@@ -31,7 +31,7 @@ SHAPED_LINK = 'shaped_link'
 LOCALHOST = '127.0.0.1'
 DEMO_TRACE = 'config/traces/demo.csv'
 DEMO_PARAMETERS = 'config/demo.yaml'
-DEMO_RATE_FPS = '15'  # of the synthetic street; anything else has a rate of its own
+DEMO_RATE_FPS = '30'  # of the synthetic street; anything else has a rate of its own
 SYNTHETIC = 'synthetic'
 
 Parameters = dict[str, dict[str, ParameterValue]]
