@@ -122,6 +122,13 @@ def test_a_decision_changes_where_and_how_frames_really_run(graph: Any, tmp_path
     assert (result.model, result.input_size_px) == ('vsdet_s', 224)
     assert result.origin == Allocation.ORIGIN_LOCAL
     set_parameter = robot.observer.set_parameter
+    for name, value, allowed in (
+        ('fixed_model', 'yolo', 'vsdet_n, vsdet_s'),
+        ('fixed_input_size_px', 333, '160, 224'),
+    ):
+        refused = set_parameter('/controller_node', name, value)
+        assert not refused.successful
+        assert allowed in refused.reason
     assert set_parameter('/controller_node', 'fixed_input_size_px', 160).successful
     robot.wait(
         topics.FRAME_RESULT, FrameResult, lambda r: r.input_size_px == 160 and r.model == 'vsdet_s'

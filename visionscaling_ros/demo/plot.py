@@ -38,7 +38,7 @@ def plot_run(
     axes[4].set_ylim(0, 1)
     axes[4].set_xlabel('time [s]')
     for axis in axes:
-        axis.legend(loc='upper right', fontsize='small')
+        axis.legend(loc='lower left', fontsize='small', framealpha=0.7)
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,9 +14,14 @@ from visionscaling_ros.control.evaluation import RunningFit, evaluate_slot
 from visionscaling_ros.control.forecast import Forecaster
 from visionscaling_ros.control.policy import Policy, make_policy
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import SlotDecision, SlotState
+from visionscaling_ros.datatypes import OperatingPoint, SlotDecision, SlotState
+from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.controller_parameters import PARAMETERS, SETTINGS
+from visionscaling_ros.nodes.controller_parameters import (
+    PARAMETERS,
+    SETTINGS,
+    check_fixed_point,
+)
 from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, slot_state_to_msg
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.slot_merger import SlotMerger
@@ -24,10 +30,16 @@ from visionscaling_ros.nodes.slot_merger import SlotMerger
 class ControllerNode(ManagedNode):
     """Forecaster and policy behind topics."""
 
+    _offered: tuple[OperatingPoint, ...] = ()  # known once inference_node has told
+
     def __init__(self) -> None:
         super().__init__('controller_node', PARAMETERS)
         self._decision: SlotDecision | None = None
         self._trouble = 'waiting for inference_state'
+
+    def check_parameters(self, values: Mapping[str, Any]) -> None:
+        """The configuration of the policy 'fixed' must be one the robot offers."""
+        check_fixed_point(values['fixed_model'], values['fixed_input_size_px'], self._offered)
 
     def on_parameters_changed(self, names: set[str]) -> None:
         """Take new settings from the next slot on; what was learned stays."""
@@ -96,6 +108,7 @@ class ControllerNode(ManagedNode):
         if not state.operating_points:
             self._trouble = 'inference_node offers no operating point'
             return
+        self._offered = state.operating_points
         state = self._scored(state)
         self._publish_state(state)
         self._forecaster.observe(state)
@@ -103,8 +116,17 @@ class ControllerNode(ManagedNode):
         if self._decision is None and state.arrival_fps <= 0.0:
             self._trouble = 'waiting for the first frames'
             return
-        self._trouble = ''
+        self._trouble = self._fixed_point_trouble()
         self._decide()
+
+    def _fixed_point_trouble(self) -> str:
+        """What is wrong with the fixed configuration, set before it could be checked."""
+        try:
+            self.check_parameters(self.parameters)
+        except InvalidValueError as error:
+            self.warn('fixed', f'{error}; the policy chooses')
+            return str(error)
+        return ''
 
     def _scored(self, state: SlotState) -> SlotState:
         score = evaluate_slot(state, self._policy.settings, self._merger.device())

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from visionscaling_ros.control.policy import POLICY_NAMES
 from visionscaling_ros.control.settings import ORIGINS, RANGES, ControlSettings
+from visionscaling_ros.datatypes import OperatingPoint
+from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.nodes.parameters import Parameter
 
 # name, description, unit
@@ -31,6 +35,18 @@ def _declare(name: str, description: str, unit: str) -> Parameter:
     low, high = limits.get(name, (None, None))
     default = getattr(ControlSettings(), name)
     return Parameter(name, default, description, unit, low, high, CHOICES.get(name, ()))
+
+
+def check_fixed_point(
+    model: str, input_size_px: int, offered: Sequence[OperatingPoint]
+) -> None:
+    """Raise InvalidValueError unless a model and size are offered; '' and 0 stand for any."""
+    models = sorted({p.model for p in offered})
+    if offered and model and model not in models:
+        raise InvalidValueError('fixed_model', model, ', '.join(models))
+    sizes_px = sorted({p.input_size_px for p in offered if model in ('', p.model)})
+    if sizes_px and input_size_px and input_size_px not in sizes_px:
+        raise InvalidValueError('fixed_input_size_px', input_size_px, sizes_px)
 
 
 PARAMETERS = (

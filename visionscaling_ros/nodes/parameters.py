@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ class Parameter:
         return descriptor
 
 
-class NodeParameters:
+class NodeParameters(Mapping[str, Any]):
     """The parameters of one node: ``parameters['name']`` is always a value that passed its checks.
 
     A value given at start that is not allowed is refused with an error in the log, and the default
@@ -134,6 +134,12 @@ class NodeParameters:
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def _on_set(self, proposed: list[RosParameter]) -> SetParametersResult:
         known = [p for p in proposed if p.name in self._declarations]
