@@ -279,7 +279,7 @@ def test_a_server_that_hangs_is_given_up_and_taken_back() -> None:
 
 def test_a_dead_period_is_noticed_and_survived(tmp_path: Path) -> None:
     trace = tmp_path / 'gap.csv'
-    trace.write_text('time_s,rate_bps\n0,5000000\n1,0\n2.8,5000000\n60,0\n')
+    trace.write_text('time_s,rate_bps\n0,5000000\n1,0\n7,5000000\n90,0\n')
     with (
         tiny_server() as server,
         shaped_link(server.address, str(trace)) as link,
