@@ -18,7 +18,6 @@ MAY_IMPORT = {
     'pipeline': set(),
     'graph': set(),
     'demo': {'vision'},
-    'simulation': {'control', 'vision', 'edge', 'hardware'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
 

@@ -1,1 +1,0 @@
-"""A world to try policies in."""
