@@ -20,10 +20,18 @@ help:
 	@echo 'make clean        remove all that the set-up made'
 	@echo 'PYTHON=python3.12 names another Python (3.10 to 3.14)'
 
+# Told while make reads this file, because a recipe that fails adds a line of make's own.
+ifneq ($(filter setup demo test lint bench-graph,$(MAKECMDGOALS)),)
+ifeq ($(shell command -v $(PYTHON)),)
+$(error set-up: $(PYTHON) is missing: install Python 3.10 to 3.14)
+endif
+LACKING := $(shell $(PYTHON) tools/prerequisites.py 2>&1)
+ifneq ($(LACKING),)
+$(error $(LACKING))
+endif
+endif
+
 setup:
-	@command -v $(PYTHON) >/dev/null || \
-	  { echo 'set-up: $(PYTHON) is missing: install Python 3.10 to 3.14' >&2; exit 1; }
-	@$(PYTHON) tools/prerequisites.py
 	@$(PYTHON) tools/bootstrap.py
 
 demo: setup
