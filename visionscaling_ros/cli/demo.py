@@ -11,10 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from visionscaling_ros.control.policy import POLICY_NAMES
 from visionscaling_ros.demo.report import print_comparison, write_report
 from visionscaling_ros.demo.run_record import RunRecord
 from visionscaling_ros.demo.slot_table import SlotTable
 from visionscaling_ros.demo.summary import summarize
+from visionscaling_ros.edge.trace import load_trace
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
 from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.graphs import demo_graph
@@ -45,10 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the policy, then the baseline on the same input; write and print the report."""
-    if not 2.0 <= arguments.duration <= 86400.0:
-        raise InvalidValueError('duration', arguments.duration, '2 to 86400 s')
-    if arguments.video and not Path(arguments.video).is_file():
-        raise InvalidValueError('video', arguments.video, 'an existing video file')
+    _check(arguments)
     use_dds_profile()  # the recorder takes part in the graph
     folder = Path(arguments.out) / datetime.now().strftime('%Y%m%d-%H%M%S')
     folder.mkdir(parents=True)
@@ -71,6 +70,18 @@ def run(arguments: argparse.Namespace) -> int:
     print_comparison(run_summary, baseline)
     print(f'{folder / "report.json"}  {folder / "report.png"}')
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what could not run before anything is started."""
+    if not 2.0 <= arguments.duration <= 86400.0:
+        raise InvalidValueError('duration', arguments.duration, '2 to 86400 s')
+    if arguments.video and not Path(arguments.video).is_file():
+        raise InvalidValueError('video', arguments.video, 'an existing video file')
+    if arguments.trace:
+        load_trace(arguments.trace)
+    if arguments.policy and arguments.policy not in POLICY_NAMES:
+        raise InvalidValueError('policy', arguments.policy, ', '.join(POLICY_NAMES))
 
 
 def _measure(
