@@ -261,3 +261,26 @@ def test_many_threads_lose_nothing(bench: Bench) -> None:
     for thread in cameras:
         thread.join()
     assert bench.dispatcher.snapshot().arrived == 600
+
+
+def test_a_reply_to_an_earlier_dispatcher_is_not_taken_for_one_of_this() -> None:
+    bench = Bench()
+    later = Dispatcher(
+        detector_of={'bright': bench.detector}.__getitem__,
+        encode=lambda image, size: b'x',
+        on_upload=lambda upload: None,
+        on_fate=lambda fate: bench._note(bench.fates, fate),
+        on_error=lambda reason, words: None,
+        costs=bench.costs,
+        safe_point=('bright', 64),
+        first_number=1000,
+    )
+    later.start()
+    later.set_edge_available(True)
+    later.apply(SlotDecision(1, (EDGE,), 0.0, 0.0, 10.0, 'test'))
+    frame = later.accept(lambda: IMAGE, 0, 'camera')
+    assert frame is not None
+    later.take_reply(EdgeReply(1, True, Detections.empty()))
+    assert later.snapshot().in_flight == 1
+    later.stop()
+    bench.dispatcher.stop()

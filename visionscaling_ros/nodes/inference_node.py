@@ -44,6 +44,7 @@ from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
 from visionscaling_ros.pipeline.upload_worker import Upload
 from visionscaling_ros.vision.model_zoo import CLASS_NAMES
 
+FRAME_NUMBERS_PER_S = 1000  # more than a camera's rate: numbers never come twice
 LINK_SILENCE_S = 2.0  # without a link_state for this long the edge counts as away
 
 
@@ -121,6 +122,7 @@ class InferenceNode(ManagedNode):
         self._accuracy = LiveAccuracyThread(
             self.parameters['accuracy_window_frames'], len(CLASS_NAMES)
         )
+        self._activated_s = time.monotonic()
         self._dispatcher = Dispatcher(
             detector_of=self._shelf.detector,
             encode=self._encode,
@@ -131,8 +133,8 @@ class InferenceNode(ManagedNode):
             safe_point=self._safe_point,
             max_age_s=self.parameters['max_age_s'],
             window_s=self.parameters['statistics_window_s'],
+            first_number=int(self._activated_s * FRAME_NUMBERS_PER_S),
         )
-        self._activated_s = time.monotonic()
         self._decision_s = self._link_s = float('-inf')
         self._dispatcher.start()
         if not self._in_memory:

@@ -52,6 +52,9 @@ class Dispatcher:
     :param costs: what each configuration costs; corrected by every frame.
     :param safe_point: model and input size to run locally while there is no fresh decision.
     :param max_age_s: a frame older than this is of no use [s].
+    :param window_s: window of the statistics in the books [s].
+    :param first_number: number of the first frame; one that no earlier dispatcher gave keeps late
+        replies to it from being taken for replies to this one.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Dispatcher:
         safe_point: tuple[str, int],
         max_age_s: float = 1.0,
         window_s: float = 1.0,
+        first_number: int = 1,
     ) -> None:
         self._detector_of = detector_of
         self._on_fate = on_fate
@@ -76,7 +80,7 @@ class Dispatcher:
         self._upload = UploadWorker(encode, self._uploaded, self._upload_failed, costs)
         self._send = on_upload
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first_number)
         self._uploaded_sizes: dict[int, tuple[int, int]] = {}
         self._edge_available = False
         self._stopped = False
