@@ -58,7 +58,7 @@ PARAMETERS = (
         0.1, 60.0, read_only=True,
     ),
     Parameter(
-        'accuracy_window_frames', 150, 'Frames the measured mAP is taken over', 'frames', 1, 10000,
+        'accuracy_window_frames', 90, 'Frames the measured mAP is taken over', 'frames', 1, 10000,
         read_only=True,
     ),
 )  # fmt: skip

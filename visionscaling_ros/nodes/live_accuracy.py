@@ -1,4 +1,4 @@
-"""The mAP of the frames processed lately, taken beside the work and not in its way."""
+"""The mAP of the frames processed lately, taken beside the work."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 from visionscaling_ros.datatypes import Detections
 from visionscaling_ros.vision.accuracy import LiveAccuracy
 
-PERIOD_S = 1.0
+PERIOD_S = 3.0  # evaluating holds the interpreter for tens of milliseconds: frames wait meanwhile
 
 
 class LiveAccuracyThread:
-    """Evaluates once a second in a thread of its own, while there is ground truth.
+    """Evaluates every PERIOD_S in a thread of its own, while there is ground truth.
 
     :param window_frames: frames the mAP is taken over.
     :param class_count: number of classes.
