@@ -16,6 +16,8 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 ImageArray = npt.NDArray[np.uint8]
 
+NOMINAL_FREQUENCY_HZ = 1e9  # GPU work is counted at this clock while the real one is unknown
+
 
 class Origin(enum.IntEnum):
     """Where a frame is processed; values equal ``Allocation.ORIGIN_*``."""

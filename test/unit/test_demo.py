@@ -24,7 +24,7 @@ def record(*, with_truth: bool) -> RunRecord:
         slot=1, duration_s=1.0, gpu_frequency_hz=612e6, power_w=8.0, achieved_map=0.5,
         uplink_capacity_bps=2e6, edge_reachable=True, cost=-1.0,
     )  # fmt: skip
-    row = SlotRow(state, (Allocation('vsdet_n', 160, Origin.EDGE, 2.0),), 0.5)
+    row = SlotRow(state, (Allocation('vsdet_n', 160, Origin.EDGE, 2.0),))
     return RunRecord(
         'visionscaling',
         begin=Counters(processed_local=5, processed_edge=1, dropped=2, in_flight=1, energy_j=10.0),

@@ -132,7 +132,7 @@ def test_a_decision_moves_frames_to_the_edge_and_back(bench: Bench) -> None:
     bench.frame()
     bench.wait(bench.uploads, 1)
     number = bench.uploads[0].frame.number
-    bench.dispatcher.take_reply(EdgeReply(number, True, Detections.empty()))
+    bench.dispatcher.take_reply(EdgeReply(number, True, Detections.empty(), 64, 48))
     bench.wait(bench.fates, 1)
     assert bench.fates[0].origin is Origin.EDGE
     assert (bench.fates[0].image_width_px, bench.fates[0].image_height_px) == (64, 48)

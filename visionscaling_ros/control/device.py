@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-NOMINAL_FREQUENCY_HZ = 1e9  # GPU work is counted at this clock where none is known
+from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 
 
 @dataclass(frozen=True)

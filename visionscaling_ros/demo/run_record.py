@@ -13,7 +13,6 @@ class SlotRow:
 
     state: SlotState
     decided: tuple[Allocation, ...]
-    radio_power_w: float
 
 
 @dataclass(frozen=True)

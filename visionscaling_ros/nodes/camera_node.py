@@ -17,6 +17,7 @@ from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.camera_info import load_camera_info
 from visionscaling_ros.nodes.capture import Capture, CaptureState
 from visionscaling_ros.nodes.conversions import (
+    NANOSECONDS,
     bgr_to_image,
     detections_to_msgs,
     make_header,
@@ -105,7 +106,7 @@ class CameraNode(ManagedNode):
         publish = self.advertise
         self._compressed = self.parameters['image_transport'] == 'compressed'
         self._image_publisher = (
-            publish(CompressedImage, f'{topics.IMAGE_RAW}/compressed', topics.IMAGE_PUBLISHER_QOS)
+            publish(CompressedImage, topics.IMAGE_COMPRESSED, topics.IMAGE_PUBLISHER_QOS)
             if self._compressed
             else publish(Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS)
         )
@@ -200,7 +201,7 @@ class CameraNode(ManagedNode):
         now_ns = self.get_clock().now().nanoseconds
         if self.parameters['stamp_source'] == 'clock' or frame.stamp_s is None:
             return now_ns
-        source_ns = round(frame.stamp_s * 1e9)
+        source_ns = round(frame.stamp_s * NANOSECONDS)
         if frame.stamp_s < self._source_s:  # the first frame, or a file that starts again
             self._source_offset_ns = now_ns - source_ns
         self._source_s = frame.stamp_s

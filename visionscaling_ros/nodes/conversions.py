@@ -24,6 +24,11 @@ from visionscaling_ros.datatypes import (
 NANOSECONDS = 1_000_000_000
 
 
+def counter_growth(now: float, before: float) -> float:
+    """Growth of a counter in a message; one that went back was started anew with its node."""
+    return now - before if now >= before else now
+
+
 def stamp_to_ns(stamp: Time) -> int:
     """A stamp as nanoseconds."""
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)

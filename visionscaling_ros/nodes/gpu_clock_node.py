@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from visionscaling_ros import msg
+from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 from visionscaling_ros.errors import HardwareError, InvalidValueError
 from visionscaling_ros.hardware.clock_guard import ClockGuard
 from visionscaling_ros.hardware.emulated_gpu_clock import (
@@ -22,11 +23,10 @@ from visionscaling_ros.hardware.gpu_power_model import EnergyMeter, GpuPowerMode
 from visionscaling_ros.hardware.no_gpu_clock import NoGpuClock
 from visionscaling_ros.hardware.state_folder import state_folder
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.clock_worker import RELEASE_HZ, ClockWorker
-from visionscaling_ros.nodes.conversions import make_header
+from visionscaling_ros.nodes.clock_worker import RELEASE_HZ, STOP_TIMEOUT_S, ClockWorker
+from visionscaling_ros.nodes.conversions import counter_growth, make_header
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.parameters import Parameter
-from visionscaling_ros.pipeline.gpu_clock_view import NOMINAL_FREQUENCY_HZ
 
 PARAMETERS = (
     Parameter(
@@ -138,12 +138,13 @@ class GpuClockNode(ManagedNode):
         )
         self._publish_state()
         self._worker = ClockWorker(self._guard, self._clock_set.trigger)
+        self._worker.start()
         self.every(1.0 / self.parameters['publish_rate_hz'], self._tick)
 
     def deactivate(self) -> None:
         """Leave the clock as it was found."""
         if self._worker is not None:
-            self._worker.stop()
+            self._worker.stop(STOP_TIMEOUT_S)
             self._worker = None
         if self._guard is not None:
             self._guard.release()
@@ -242,7 +243,7 @@ class GpuClockNode(ManagedNode):
         if wanted_hz != RELEASE_HZ:
             bounded_hz = levels_within(levels_hz, self.parameters)
             wanted_hz = min(max(wanted_hz, bounded_hz[0]), bounded_hz[-1])
-        self._worker.wish(wanted_hz)
+        self._worker.put(wanted_hz)
 
     def _decision_fresh(self) -> bool:
         return time.monotonic() - self._decision_s <= self.parameters['decision_timeout_s']
@@ -251,9 +252,7 @@ class GpuClockNode(ManagedNode):
         before_s, self._busy_total_s = self._busy_total_s, message.gpu_busy_s
         if self._meter is None or before_s is None or not math.isfinite(message.gpu_busy_s):
             return
-        # A counter that went back belongs to an inference_node that started again.
-        busy_s = message.gpu_busy_s - (before_s if message.gpu_busy_s >= before_s else 0.0)
-        self._meter.add_busy(max(0.0, busy_s))
+        self._meter.add_busy(max(0.0, counter_growth(message.gpu_busy_s, before_s)))
 
     # The state.
 

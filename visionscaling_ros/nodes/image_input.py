@@ -18,7 +18,12 @@ from visionscaling_ros.nodes.compat import (
 )
 from visionscaling_ros.nodes.conversions import stamp_to_ns
 from visionscaling_ros.nodes.managed_node import ManagedNode
-from visionscaling_ros.nodes.topics import IMAGE_RAW, IMAGE_SUBSCRIBER_QOS, reliable
+from visionscaling_ros.nodes.topics import (
+    IMAGE_COMPRESSED,
+    IMAGE_RAW,
+    IMAGE_SUBSCRIBER_QOS,
+    reliable,
+)
 from visionscaling_ros.vision.image_formats import to_bgr
 from visionscaling_ros.vision.jpeg import decode_jpeg
 
@@ -46,7 +51,7 @@ class ImageInput:
         self._incompatible = ''
         self.lost = 0
         message_type = Image if transport == 'raw' else CompressedImage
-        topic = IMAGE_RAW if transport == 'raw' else f'{IMAGE_RAW}/compressed'
+        topic = IMAGE_RAW if transport == 'raw' else IMAGE_COMPRESSED
         self._decoder = decode_image if transport == 'raw' else decode_compressed
         self._subscription = node.create_subscription(
             message_type,

@@ -45,7 +45,6 @@ from visionscaling_ros.pipeline.upload_worker import Upload
 from visionscaling_ros.vision.model_zoo import CLASS_NAMES
 
 FRAME_NUMBERS_PER_S = 1000  # more than a camera's rate: numbers never come twice
-LINK_SILENCE_S = 2.0  # without a link_state for this long the edge counts as away
 
 
 class InferenceNode(ManagedNode):
@@ -250,6 +249,8 @@ class InferenceNode(ManagedNode):
                 message.frame_number,
                 message.status == msg.FrameResult.STATUS_PROCESSED,
                 msgs_to_detections(message.detections),
+                message.image_width_px,
+                message.image_height_px,
                 message.server_queue_s,
                 message.server_compute_s,
                 message.upload_bytes,
@@ -296,7 +297,7 @@ class InferenceNode(ManagedNode):
         now_s = time.monotonic()
         if now_s - self._decision_s > self.parameters['decision_timeout_s']:
             self._dispatcher.fall_back()
-        if now_s - self._link_s > LINK_SILENCE_S:
+        if now_s - self._link_s > topics.LINK_SILENCE_S:
             self._dispatcher.set_edge_available(False)
         self._dispatcher.close_overdue()
         self._publish_state()

@@ -20,7 +20,6 @@ class LiveAccuracyThread:
     def __init__(self, window_frames: int, class_count: int) -> None:
         self._accuracy = LiveAccuracy(window_frames, class_count)
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
         self._has_truth = False
         self.map_50_95 = float('nan')
         self._thread = threading.Thread(target=self._run, name='live_accuracy', daemon=True)
@@ -28,15 +27,13 @@ class LiveAccuracyThread:
 
     def add_truth(self, stamp_ns: int, truth: Detections) -> None:
         """What is really in the image of this stamp."""
-        with self._lock:
-            self._has_truth = True
-            self._accuracy.add_truth(stamp_ns, truth)
+        self._has_truth = True
+        self._accuracy.add_truth(stamp_ns, truth)
 
     def add_result(self, stamp_ns: int, result: Detections) -> None:
         """What was detected in it; needless without ground truth."""
         if self._has_truth:
-            with self._lock:
-                self._accuracy.add_result(stamp_ns, result)
+            self._accuracy.add_result(stamp_ns, result)
 
     def stop(self) -> None:
         """End the thread."""

@@ -126,8 +126,7 @@ class Recorder(Listener):
         state = SlotState(
             drop_counts=dict(zip(message.drop_reasons, message.drop_counts, strict=True)), **values
         )
-        radio_power_w = self._link.radio_power_w if self._link is not None else 0.0
-        row = SlotRow(state, self._decided.pop(message.slot, ()), radio_power_w)
+        row = SlotRow(state, self._decided.pop(message.slot, ()))
         with self._changed:
             if self._record is None:
                 return

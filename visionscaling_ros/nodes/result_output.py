@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from visionscaling_ros import msg
-from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header
+from visionscaling_ros.nodes.conversions import NANOSECONDS, detections_to_msgs, make_header
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.frame_books import BooksSnapshot
-
-NANOSECONDS_PER_S = 1e9
 
 try:  # not part of every installation
     from vision_msgs.msg import (
@@ -31,7 +29,7 @@ def fate_to_msg(fate: FrameFate, now_ns: int) -> msg.FrameResult:
         image_width_px=fate.image_width_px,
         image_height_px=fate.image_height_px,
         latency_s=fate.latency_s,
-        age_s=(now_ns - frame.stamp_ns) / NANOSECONDS_PER_S,
+        age_s=(now_ns - frame.stamp_ns) / NANOSECONDS,
         gpu_time_s=fate.gpu_time_s,
         serial_time_s=fate.serial_time_s,
         server_queue_s=fate.server_queue_s,

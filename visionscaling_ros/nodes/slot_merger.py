@@ -8,11 +8,11 @@ from visionscaling_ros import msg
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.datatypes import SlotState
 from visionscaling_ros.nodes.conversions import (
+    counter_growth,
     msg_to_allocation,
     msg_to_operating_point,
 )
-
-LINK_SILENCE_S = 2.0  # without a link_state for this long the bridge counts as away
+from visionscaling_ros.nodes.topics import LINK_SILENCE_S
 
 Counted = msg.InferenceState | msg.GpuState | msg.LinkState
 
@@ -52,7 +52,7 @@ class SlotMerger:
         duration_s = _elapsed_s(inference, before)
 
         def rate(name: str) -> float:
-            return _delta(getattr(inference, name), getattr(before, name)) / duration_s
+            return counter_growth(getattr(inference, name), getattr(before, name)) / duration_s
 
         measured_map = inference.measured_map
         power_w = _power_w(gpu, gpu_before, link, link_before)
@@ -96,18 +96,15 @@ class SlotMerger:
 
 
 def _elapsed_s(now: Counted, before: Counted) -> float:
-    return max(1e-9, _delta(now.uptime_s, before.uptime_s))
-
-
-def _delta(now: float, before: float) -> float:
-    """Growth of a counter; a counter that went back was started anew."""
-    return now - before if now >= before else now
+    return max(1e-9, counter_growth(now.uptime_s, before.uptime_s))
 
 
 def _drops(now: msg.InferenceState, before: msg.InferenceState) -> dict[str, int]:
     old = dict(zip(before.drop_reasons, before.drop_counts, strict=True))
     new = dict(zip(now.drop_reasons, now.drop_counts, strict=True))
-    grown = {reason: int(_delta(count, old.get(reason, 0))) for reason, count in new.items()}
+    grown = {
+        reason: int(counter_growth(count, old.get(reason, 0))) for reason, count in new.items()
+    }
     return {reason: count for reason, count in grown.items() if count}
 
 
@@ -124,7 +121,8 @@ def _link_fields(
         return {'edge_reachable': False}
     sent_bps = 0.0
     if before is not None and before is not link:
-        sent_bps = 8.0 * _delta(link.sent_bytes, before.sent_bytes) / _elapsed_s(link, before)
+        sent_bytes = counter_growth(link.sent_bytes, before.sent_bytes)
+        sent_bps = 8.0 * sent_bytes / _elapsed_s(link, before)
     return {
         'uplink_throughput_bps': sent_bps,
         'uplink_capacity_bps': link.capacity_bps,
@@ -145,8 +143,8 @@ def _power_w(
     """Mean power of GPU, base and radio; NaN without news from gpu_clock_node."""
     if gpu is None or gpu_before is None or gpu is gpu_before:
         return math.nan
-    power_w = _delta(gpu.energy_j, gpu_before.energy_j) / _elapsed_s(gpu, gpu_before)
+    power_w = counter_growth(gpu.energy_j, gpu_before.energy_j) / _elapsed_s(gpu, gpu_before)
     if link is None or link_before is None or link is link_before:
         return power_w
-    radio_j = _delta(link.radio_energy_j, link_before.radio_energy_j)
+    radio_j = counter_growth(link.radio_energy_j, link_before.radio_energy_j)
     return power_w + radio_j / _elapsed_s(link, link_before)

@@ -11,6 +11,7 @@ from rclpy.qos import (
 )
 
 IMAGE_RAW = 'image_raw'
+IMAGE_COMPRESSED = f'{IMAGE_RAW}/compressed'
 CAMERA_INFO = 'camera_info'
 GROUND_TRUTH = 'ground_truth'
 OFFLOAD = 'offload'
@@ -22,6 +23,8 @@ GPU_STATE = 'gpu_state'
 LINK_STATE = 'link_state'
 SLOT_STATE = 'slot_state'
 SLOT_DECISION = 'slot_decision'
+
+LINK_SILENCE_S = 2.0  # without a link_state for this long the bridge counts as away
 
 
 def reliable(depth: int) -> QoSProfile:

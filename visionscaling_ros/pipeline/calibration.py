@@ -5,9 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
-from visionscaling_ros.datatypes import ImageArray, OperatingPoint
+from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ, ImageArray, OperatingPoint
 from visionscaling_ros.pipeline.detector_port import DetectorPort
-from visionscaling_ros.pipeline.gpu_clock_view import NOMINAL_FREQUENCY_HZ
 from visionscaling_ros.pipeline.upload_worker import Encode
 
 REPEATS = 3  # after one run that warms up

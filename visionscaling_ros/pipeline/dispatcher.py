@@ -36,6 +36,8 @@ class EdgeReply:
     frame_number: int
     answered: bool
     detections: Detections
+    image_width_px: int = 0
+    image_height_px: int = 0
     server_queue_s: float = 0.0
     server_compute_s: float = 0.0
     upload_bytes: int = 0
@@ -77,11 +79,9 @@ class Dispatcher:
         self._costs = costs
         self._books = FrameBooks(window_s)
         self._local = LocalWorker(detector_of, self._finish, on_error, costs)
-        self._upload = UploadWorker(encode, self._uploaded, self._upload_failed, costs)
-        self._send = on_upload
+        self._upload = UploadWorker(encode, on_upload, self._upload_failed, costs)
         self._lock = threading.Lock()
         self._numbers = itertools.count(first_number)
-        self._uploaded_sizes: dict[int, tuple[int, int]] = {}
         self._edge_available = False
         self._stopped = False
         self._local.max_age_s = self._max_age_s = max_age_s
@@ -171,21 +171,11 @@ class Dispatcher:
             self._hand_over(frame)
         return frame
 
-    def reject(self, stamp_ns: int, frame_id: str, error: Exception) -> None:
-        """Take a frame that arrived but is no image: it is counted and dropped."""
-        frame = Frame(
-            next(self._numbers), stamp_ns, frame_id, time.monotonic(), _no_image, self._slot
-        )
-        self._books.open(frame)
-        self._on_error(DropReason.INVALID_IMAGE, str(error))
-        self._drop(frame, DropReason.INVALID_IMAGE)
-
     def take_reply(self, reply: EdgeReply) -> None:
         """Take the edge bridge's word on an offloaded frame; what it gives back runs locally."""
         frame = self._books.open_frame(reply.frame_number)
         if frame is None or frame.allocation is None or frame.allocation.origin is Origin.LOCAL:
             return
-        width_px, height_px = self._uploaded_sizes.pop(frame.number, (0, 0))
         if not reply.answered:
             self._give_back(frame)
             return
@@ -199,8 +189,8 @@ class Dispatcher:
                 latency_s=time.monotonic() - frame.arrived_s,
                 detections=reply.detections,
                 class_names=self._detector_of(allocation.model).class_names,
-                image_width_px=width_px,
-                image_height_px=height_px,
+                image_width_px=reply.image_width_px,
+                image_height_px=reply.image_height_px,
                 server_queue_s=reply.server_queue_s,
                 server_compute_s=reply.server_compute_s,
                 upload_bytes=reply.upload_bytes,
@@ -248,13 +238,6 @@ class Dispatcher:
             stopped = displaced is frame
             self._drop(displaced, DropReason.SHUTDOWN if stopped else DropReason.SUPERSEDED)
 
-    def _uploaded(self, upload: Upload) -> None:
-        self._uploaded_sizes[upload.frame.number] = (
-            upload.image_width_px,
-            upload.image_height_px,
-        )
-        self._send(upload)
-
     def _upload_failed(self, frame: Frame, reason: DropReason, words: str) -> None:
         self._on_error(reason, words)
         self._drop(frame, reason)
@@ -269,7 +252,6 @@ class Dispatcher:
             self._hand_over(frame)
 
     def _drop(self, frame: Frame, reason: DropReason) -> None:
-        self._uploaded_sizes.pop(frame.number, None)
         latency_s = time.monotonic() - frame.arrived_s
         self._finish(FrameFate(frame, latency_s, drop_reason=reason))
 
@@ -280,7 +262,3 @@ class Dispatcher:
 
 def _key(allocation: Allocation) -> tuple[str, int, Origin, int]:
     return allocation.model, allocation.input_size_px, allocation.origin, allocation.cut
-
-
-def _no_image() -> ImageArray:
-    raise AssertionError('a rejected frame has no pixels')

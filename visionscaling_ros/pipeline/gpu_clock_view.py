@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-NOMINAL_FREQUENCY_HZ = 1e9  # work is counted at this clock while the real one is unknown
+from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 
 
 @dataclass(frozen=True)

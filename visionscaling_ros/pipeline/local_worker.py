@@ -10,11 +10,11 @@ from visionscaling_ros.errors import ImageFormatError
 from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.detector_port import DetectorPort
 from visionscaling_ros.pipeline.frame import Frame, FrameFate
-from visionscaling_ros.pipeline.frame_worker import FrameWorker
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
+from visionscaling_ros.pipeline.newest_worker import NewestWorker
 
 
-class LocalWorker(FrameWorker):
+class LocalWorker(NewestWorker[Frame]):
     """One thread that owns the local detectors.
 
     :param detector_of: the detector of a model name.
@@ -38,9 +38,9 @@ class LocalWorker(FrameWorker):
         self.clock = GpuClockView()
         self.max_age_s = 1.0
 
-    def work(self, frame: Frame) -> None:
+    def work(self, item: Frame) -> None:
         """Give one frame its fate."""
-        self._on_fate(self._process(frame))
+        self._on_fate(self._process(item))
 
     def _process(self, frame: Frame) -> FrameFate:
         allocation = frame.allocation

@@ -9,7 +9,7 @@ from visionscaling_ros.datatypes import DropReason, ImageArray
 from visionscaling_ros.errors import ImageFormatError
 from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.frame import Frame
-from visionscaling_ros.pipeline.frame_worker import FrameWorker
+from visionscaling_ros.pipeline.newest_worker import NewestWorker
 
 Encode = Callable[[ImageArray, int], bytes]  # BGR image (H, W, 3), input size [px] -> JPEG
 
@@ -24,7 +24,7 @@ class Upload:
     image_height_px: int
 
 
-class UploadWorker(FrameWorker):
+class UploadWorker(NewestWorker[Frame]):
     """One thread that encodes.
 
     :param encode: BGR image (H, W, 3) and input size [px] to JPEG bytes.
@@ -46,14 +46,14 @@ class UploadWorker(FrameWorker):
         self._on_failed = on_failed
         self._costs = costs
 
-    def work(self, frame: Frame) -> None:
+    def work(self, item: Frame) -> None:
         """Encode one frame and pass it on."""
         try:
-            self._upload(frame)
+            self._upload(item)
         except ImageFormatError as error:
-            self._on_failed(frame, DropReason.INVALID_IMAGE, str(error))
+            self._on_failed(item, DropReason.INVALID_IMAGE, str(error))
         except Exception as error:  # an encoder may raise anything; the robot keeps running
-            self._on_failed(frame, DropReason.EDGE_FAILED, f'encoding failed: {error!r}')
+            self._on_failed(item, DropReason.EDGE_FAILED, f'encoding failed: {error!r}')
 
     def _upload(self, frame: Frame) -> None:
         allocation = frame.allocation

@@ -13,7 +13,7 @@ from visionscaling_ros.vision.scene.painter import Painter
 from visionscaling_ros.vision.scene.scenery import NO_CLASS
 from visionscaling_ros.vision.scene.sprite_bank import SpriteBank
 
-NEAREST_M, FARTHEST_M = 4.5, 90.0
+FARTHEST_M = 90.0
 LANE_M = 3.3
 
 
