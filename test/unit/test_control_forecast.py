@@ -11,7 +11,7 @@ from visionscaling_ros.control.forecast import IDLE_ARRIVAL_FPS
 from visionscaling_ros.datatypes import OperatingPoint, SlotState
 
 SETTINGS = ControlSettings(
-    capacity_safety=0.8, capacity_stale_s=20.0, exploration_fps=2.0, arrival_smoothing=0.5
+    capacity_quantile=0.25, capacity_stale_s=20.0, exploration_fps=2.0, arrival_smoothing=0.5
 )
 POINTS = tuple(OperatingPoint('n', size, 0.4, 0.01, 0.001, 1e3 * size) for size in (160, 320))
 

@@ -19,7 +19,7 @@ from visionscaling_ros.errors import InvalidValueError
         ('weight_rate', math.inf),
         ('utilization_ceiling', 0.0),
         ('primal_step', 0.0),
-        ('capacity_safety', 1.5),
+        ('capacity_quantile', 1.5),
         ('fixed_input_size_px', -1),
         ('fixed_origin', 'cloud'),
     ],

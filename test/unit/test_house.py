@@ -17,6 +17,7 @@ MAY_IMPORT = {
     'hardware': set(),
     'pipeline': set(),
     'graph': set(),
+    'simulation': {'control', 'vision', 'edge', 'hardware'},
     'demo': {'vision'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))

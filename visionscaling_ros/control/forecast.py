@@ -9,6 +9,7 @@ from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import OperatingPoint, SlotState
 
+CAPACITY_QUANTILES = (0.1, 0.25, 0.5)
 IDLE_ARRIVAL_FPS = 1.0  # expected while nothing arrives, so that the first frame is processed
 
 
@@ -25,6 +26,8 @@ class Forecast:
     :param operating_points: configurations and their costs as measured so far.
     :param device: clock levels and power model.
     :param exploration_fps: frames to offload at least, to learn the capacity [frames/s].
+    :param capacity_quantiles_bps: what the uplink will carry at the quantiles
+        ``CAPACITY_QUANTILES``, ascending [bit/s]; empty: only ``capacity_bps`` is known.
     """
 
     slot: int
@@ -36,6 +39,7 @@ class Forecast:
     operating_points: tuple[OperatingPoint, ...]
     device: DeviceModel
     exploration_fps: float = 0.0
+    capacity_quantiles_bps: tuple[float, ...] = ()
 
 
 class Forecaster:
@@ -93,7 +97,7 @@ class Forecaster:
             not self._outage and state.uplink_capacity_age_s <= self.settings.capacity_stale_s
         )
         if math.isfinite(measured) and measured >= 0.0 and fresh:
-            return self.settings.capacity_safety * measured, 0.0
+            return measured, 0.0
         uploads = [p.upload_bits for p in state.operating_points if p.upload_bits > 0.0]
         exploration_fps = self.settings.exploration_fps
         return exploration_fps * max(uploads, default=0.0), exploration_fps

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from visionscaling_ros.control.fixed import FixedPolicy
+from visionscaling_ros.control.policies.fixed import FixedPolicy
 from visionscaling_ros.control.forecast import Forecast
-from visionscaling_ros.control.saddle_point import SaddlePointPolicy
+from visionscaling_ros.control.policies.saddle_point import SaddlePointPolicy
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import SlotDecision, SlotState
 from visionscaling_ros.errors import InvalidValueError

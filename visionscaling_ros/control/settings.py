@@ -29,10 +29,16 @@ class ControlSettings:
     :param min_rate_fps: allocations below this rate are left out [frames/s].
     :param tx_headroom: the uplink ceiling is this many times what the allocations need.
     :param tx_max_frame_s: the uplink ceiling lets a frame pass in this time [s].
-    :param capacity_safety: share of the measured uplink capacity that is counted on, 0 to 1.
+    :param capacity_quantile: quantile of the uplink capacity expected that is counted on, 0 to 1.
     :param capacity_stale_s: a capacity sample older than this is not believed [s].
     :param exploration_fps: frames offloaded only to learn an unknown capacity [frames/s].
     :param arrival_smoothing: weight of the newest slot in the arrival forecast, 0 to 1.
+    :param switching_cost: a decision replaces the last one if it is expected to cost this much less.
+    :param temperature_limit_c: the clock is lowered while the GPU is this warm [degC]; 0: never.
+    :param allow_edge: frames may be sent to the edge server.
+    :param allowed_models: models that may be used; empty: all.
+    :param latency_target_s: latency that policies with one (``autoscale``, ``dms``) hold [s].
+    :param seed: of policies that explore at random.
     :param fixed_model: model of the ``fixed`` policy; empty: the largest that meets the target.
     :param fixed_input_size_px: its input size [px]; 0: any.
     :param fixed_origin: where the ``fixed`` policy runs it, 'local' or 'edge'.
@@ -54,10 +60,16 @@ class ControlSettings:
     min_rate_fps: float = 0.05
     tx_headroom: float = 1.25
     tx_max_frame_s: float = 0.2
-    capacity_safety: float = 0.8
+    capacity_quantile: float = 0.25
     capacity_stale_s: float = 10.0
     exploration_fps: float = 1.0
     arrival_smoothing: float = 0.5
+    switching_cost: float = 0.002
+    temperature_limit_c: float = 85.0
+    allow_edge: bool = True
+    allowed_models: tuple[str, ...] = ()
+    latency_target_s: float = 0.1
+    seed: int = 0
     fixed_model: str = ''
     fixed_input_size_px: int = 0
     fixed_origin: str = 'local'
@@ -87,10 +99,14 @@ RANGES = (
     ('min_rate_fps', 0.0, 1.0),
     ('tx_headroom', 1.0, 10.0),
     ('tx_max_frame_s', 0.01, 10.0),
-    ('capacity_safety', 0.1, 1.0),
+    ('capacity_quantile', 0.01, 0.99),
     ('capacity_stale_s', 0.1, 1e4),
     ('exploration_fps', 0.0, 30.0),
     ('arrival_smoothing', 0.01, 1.0),
+    ('switching_cost', 0.0, 1e3),
+    ('temperature_limit_c', 0.0, 150.0),
+    ('latency_target_s', 1e-3, 60.0),
+    ('seed', 0, 2**31 - 1),
     ('fixed_input_size_px', 0, 8192),
     ('fixed_frequency_hz', 0.0, 1e11),
 )

@@ -20,7 +20,7 @@ SETTINGS = (
     ('primal_step', 'Step of the saddle point in the allocation', ''),
     ('dual_step', 'Step of the saddle point in the multiplier', ''),
     ('utilization_ceiling', 'Share of time local inference may keep the robot busy', ''),
-    ('capacity_safety', 'Share of the measured uplink capacity to count on', ''),
+    ('capacity_quantile', 'Quantile of the expected uplink capacity to count on', ''),
     ('exploration_fps', 'Frames offloaded only to learn an unknown capacity', '1/s'),
     ('fixed_model', "Detector of the policy 'fixed'; empty: the largest that meets the target", ''),
     ('fixed_input_size_px', "Input size of the policy 'fixed'; 0: any", 'px'),

@@ -1,0 +1,1 @@
+"""One policy per file, all behind :class:`visionscaling_ros.control.policy.Policy`."""

@@ -1,0 +1,1 @@
+"""A world to try policies in: traces, conditions, devices, an oracle, and what runs cost."""
