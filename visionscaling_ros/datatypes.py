@@ -90,6 +90,22 @@ class SlotDecision:
 
 
 @dataclass(frozen=True)
+class Beliefs:
+    """What the controller expects of the next slot (units as in ``msg/Beliefs.msg``)."""
+
+    arrival_fps: float = math.nan
+    capacity_bps: float = math.nan
+    capacity_quantiles_bps: tuple[float, ...] = ()
+    edge_usable: bool = False
+    latency_factor: float = math.nan
+    power_factor: float = math.nan
+    power_offset_w: float = math.nan
+    clock_cap_hz: float = math.nan
+    target_feasible: bool = True
+    operating_points: tuple[OperatingPoint, ...] = ()  # corrected, those allowed
+
+
+@dataclass(frozen=True)
 class SlotState:
     """What happened in the slot that just ended (units as in ``msg/SlotState.msg``)."""
 
@@ -125,6 +141,7 @@ class SlotState:
     cumulative_fit: float = 0.0
     processed: tuple[Allocation, ...] = ()  # what really ran, rates measured
     operating_points: tuple[OperatingPoint, ...] = ()  # as measured so far
+    beliefs: Beliefs = Beliefs()  # of the slot that follows
 
 
 @dataclass(frozen=True)

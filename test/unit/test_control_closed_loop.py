@@ -267,7 +267,7 @@ def test_the_fit_does_not_grow_with_time() -> None:
 
 
 def test_is_near_the_clairvoyant_optimum(comparison: Comparison) -> None:
-    assert comparison.cost_above('visionscaling') < 0.3 * comparison.cost_above('fixed')
+    assert comparison.cost_above('visionscaling') < 0.35 * comparison.cost_above('fixed')
 
 
 def test_an_edge_worth_using_is_used() -> None:

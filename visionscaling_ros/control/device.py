@@ -27,6 +27,8 @@ class DeviceModel:
     :param radio_fixed_w: power of a sending radio, tail included [W].
     :param radio_w_per_mbps: power a rate of 1 Mbit/s adds [W].
     :param frequency_hz: the clock it runs at, of use where it cannot be set [Hz].
+    :param rated_power_w: power that counts as 1 in the cost [W]; 0: the most it takes by this
+        model. Set in a corrected model, so that a correction does not move the weights.
     """
 
     available_frequencies_hz: tuple[float, ...] = ()
@@ -36,6 +38,7 @@ class DeviceModel:
     radio_fixed_w: float = 0.0
     radio_w_per_mbps: float = 0.0
     frequency_hz: float = math.nan
+    rated_power_w: float = 0.0
 
     def __post_init__(self) -> None:
         levels = {float(level) for level in self.available_frequencies_hz if _known(level)}
@@ -60,6 +63,8 @@ class DeviceModel:
     @property
     def p_max_w(self) -> float:
         """Most power it takes with the radio on but for what the bits add [W]; 1 if unknown."""
+        if self.rated_power_w > 0.0:
+            return self.rated_power_w
         power_w = self.power_w(self.clock_levels_hz[-1], 1.0, 0.0) + self.radio_fixed_w
         return power_w if power_w > 0.0 else 1.0
 
@@ -79,7 +84,14 @@ class DeviceModel:
         return self.base_w + gpu_w + self.radio_power_w(tx_rate_bps)
 
 
-_POWERS = ('alpha_w_per_ghz3', 'beta_w', 'base_w', 'radio_fixed_w', 'radio_w_per_mbps')
+_POWERS = (
+    'alpha_w_per_ghz3',
+    'beta_w',
+    'base_w',
+    'radio_fixed_w',
+    'radio_w_per_mbps',
+    'rated_power_w',
+)
 
 
 def _known(value: float) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from visionscaling_ros.control.arrival_forecast import ArrivalForecast
 from visionscaling_ros.control.device import DeviceModel
+from visionscaling_ros.control.device_forecast import DeviceForecast
+from visionscaling_ros.control.edge_forecast import EdgeForecast
+from visionscaling_ros.control.point_forecast import PointForecast
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import OperatingPoint, SlotState
+from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotDecision, SlotState
 
 CAPACITY_QUANTILES = (0.1, 0.25, 0.5)
 IDLE_ARRIVAL_FPS = 1.0  # expected while nothing arrives, so that the first frame is processed
@@ -45,59 +49,87 @@ class Forecast:
 class Forecaster:
     """Learns from measured slots what the next will be like.
 
-    Arrivals: exponentially weighted mean. Capacity: the last estimate times a safety factor while
-    it is fresh; once it is old, or while none was ever taken, just enough for a few exploratory
-    frames, so that a new sample is taken. Edge unreachable: nothing can be offloaded, and what was
-    known of the capacity is not believed after it.
+    Arrivals, uplink capacity, latencies, power and the clock that can be had are each learned by
+    a class of their own; here they meet, with the limits that settings set. ``operating_points``
+    and ``device`` of the forecasts stay the same objects while nothing moved by more than 1 %, so
+    that policies may keep what they derive from them.
     """
 
     def __init__(self, settings: ControlSettings, slot_s: float = 1.0) -> None:
         self.settings = settings
         self.slot_s = slot_s
-        self._state: SlotState | None = None
-        self._arrival_fps = math.nan
-        self._outage = False  # since the newest capacity sample
+        self._arrivals = ArrivalForecast()
+        self._edge = EdgeForecast()
+        self._points = PointForecast()
+        self._device = DeviceForecast()
+        self._server_share = 1.0
+        self._last: Forecast | None = None
 
-    def observe(self, state: SlotState) -> None:
-        """Take in a measured slot; figures that are not finite are passed over."""
-        self._state = state
-        if not state.edge_reachable:
-            self._outage = True
-        elif state.uplink_capacity_age_s <= state.duration_s:
-            self._outage = False
-        if math.isfinite(state.arrival_fps) and state.arrival_fps >= 0.0:
-            weight = self.settings.arrival_smoothing
-            known = self._arrival_fps if math.isfinite(self._arrival_fps) else state.arrival_fps
-            self._arrival_fps = known + weight * (state.arrival_fps - known)
+    def observe(self, state: SlotState, decision: SlotDecision | None = None) -> None:
+        """Take in a measured slot; figures that are not finite are passed over.
+
+        :param decision: what was to run in it, to see whether the device followed.
+        """
+        settings = self.settings
+        self._arrivals.observe(state.arrival_fps, state.duration_s, settings.arrival_smoothing)
+        self._edge.observe(state, settings.capacity_stale_s)
+        self._points.observe(state)
+        decided_hz = decision.gpu_frequency_hz if decision is not None else 0.0
+        self._device.observe(state, decided_hz, settings.temperature_limit_c)
+        if -math.inf < state.server_share < math.inf:
+            self._server_share = min(max(state.server_share, 0.0), 1.0)
 
     def forecast(self, slot: int, device: DeviceModel) -> Forecast:
         """What slot number ``slot`` will probably be like on ``device``."""
-        state = self._state or SlotState(slot=slot, duration_s=self.slot_s)
-        arrival_fps = self._arrival_fps if math.isfinite(self._arrival_fps) else 0.0
-        share = state.server_share
-        capacity_bps, exploration_fps = self._capacity(state)
-        return Forecast(
-            slot=slot,
-            slot_s=self.slot_s,
-            arrival_fps=max(arrival_fps, IDLE_ARRIVAL_FPS),
-            capacity_bps=capacity_bps,
-            server_share=min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0,
-            edge_reachable=state.edge_reachable,
-            operating_points=state.operating_points,
-            device=device,
-            exploration_fps=exploration_fps,
+        settings, edge, points = self.settings, self._edge, self._points
+        operating_points = points.corrected(settings.allowed_models)
+        arrival_fps = self._arrivals.arrival_fps
+        reachable = edge.reachable and settings.allow_edge
+        capacity_bps = exploration_fps = 0.0
+        quantiles_bps: tuple[float, ...] = ()
+        if reachable and edge.believed(settings, points.least_upload_bits):
+            low, middle, high = CAPACITY_QUANTILES
+            quantile_bps = edge.quantile_bps
+            quantiles_bps = (quantile_bps(low), quantile_bps(middle), quantile_bps(high))
+            capacity_bps = quantile_bps(settings.capacity_quantile)
+        elif reachable:
+            exploration_fps = settings.exploration_fps
+            capacity_bps = exploration_fps * points.largest_upload_bits
+        self._last = Forecast(
+            slot,
+            self.slot_s,
+            arrival_fps if arrival_fps > IDLE_ARRIVAL_FPS else IDLE_ARRIVAL_FPS,
+            capacity_bps,
+            self._server_share,
+            reachable,
+            operating_points,
+            self._device.corrected(device),
+            exploration_fps,
+            quantiles_bps,
         )
+        return self._last
 
-    def _capacity(self, state: SlotState) -> tuple[float, float]:
-        """Capacity to count on [bit/s] and frames to explore with [frames/s]."""
-        if not state.edge_reachable:
-            return 0.0, 0.0
-        measured = state.uplink_capacity_bps
-        fresh = (
-            not self._outage and state.uplink_capacity_age_s <= self.settings.capacity_stale_s
+    @property
+    def unknown_models(self) -> tuple[str, ...]:
+        """Models allowed by the settings that the robot lacks."""
+        return self._points.unknown_models
+
+    def beliefs(self) -> Beliefs:
+        """What the last forecast rests on."""
+        forecast = self._last
+        if forecast is None:
+            return Beliefs()
+        points = forecast.operating_points
+        best_map = max((p.accuracy_map for p in points), default=math.nan)
+        return Beliefs(
+            arrival_fps=forecast.arrival_fps,
+            capacity_bps=forecast.capacity_bps,
+            capacity_quantiles_bps=forecast.capacity_quantiles_bps,
+            edge_usable=forecast.edge_reachable,
+            latency_factor=self._points.latency_factor,
+            power_factor=self._device.power_factor,
+            power_offset_w=self._device.power_offset_w,
+            clock_cap_hz=forecast.device.clock_levels_hz[-1],
+            target_feasible=best_map >= self.settings.accuracy_target_map,
+            operating_points=points,
         )
-        if math.isfinite(measured) and measured >= 0.0 and fresh:
-            return measured, 0.0
-        uploads = [p.upload_bits for p in state.operating_points if p.upload_bits > 0.0]
-        exploration_fps = self.settings.exploration_fps
-        return exploration_fps * max(uploads, default=0.0), exploration_fps
