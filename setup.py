@@ -31,7 +31,10 @@ setup(
     maintainer=MANIFEST.findtext('maintainer'),
     maintainer_email=MANIFEST.find('maintainer').get('email'),
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={f'{PACKAGE}.vision': ['weights/*']},
+    package_data={
+        f'{PACKAGE}.vision': ['weights/*'],
+        f'{PACKAGE}.simulation': ['profiles/*.yaml'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
