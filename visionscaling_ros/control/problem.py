@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.point_table import PointTable, admitted_locally
 from visionscaling_ros.control.projections import Vector, project_packing_polytope
 from visionscaling_ros.control.rate_utility import rate_utility_slope
 from visionscaling_ros.control.settings import ControlSettings
@@ -31,6 +32,7 @@ class SlotProblem:
         feasible set     sum y <= 1;  a sum t y <= utilisation ceiling;  a sum b y <= c;
                          a sum sigma y <= server share;  y >= 0
 
+    :param table: the configurations as arrays.
     :param points: configurations, length K.
     :param levels_hz: clock levels, length J [Hz].
     :param arrival_fps: a, frames that arrive [frames/s].
@@ -42,6 +44,7 @@ class SlotProblem:
     :param bounds: how much of each resource there is, shape (4,).
     """
 
+    table: PointTable
     points: tuple[OperatingPoint, ...]
     levels_hz: tuple[float, ...]
     device: DeviceModel
@@ -54,55 +57,50 @@ class SlotProblem:
     bounds: Vector
 
     @classmethod
-    def build(cls, forecast: Forecast, settings: ControlSettings, use_edge: bool) -> SlotProblem:
-        """The problem of the slot forecast; a target nobody reaches is lowered to the best."""
-        device = forecast.device
-        points = tuple(p for p in forecast.operating_points if _usable(p))
-        levels_ghz = np.array(device.clock_levels_hz) * 1e-9
-        table = np.array(
-            [
-                (p.accuracy_map, p.gpu_work_ghz_s, p.serial_s, p.upload_bits, p.server_time_s)
-                for p in points
-            ]
-        ).reshape(-1, 5)
-        accuracy, work, serial, upload_bits, server_s = table.T
+    def build(
+        cls,
+        forecast: Forecast,
+        settings: ControlSettings,
+        use_edge: bool,
+        table: PointTable | None = None,
+    ) -> SlotProblem:
+        """The problem of the slot forecast; a target nobody reaches is lowered to the best.
+
+        :param table: the forecast's configurations, if they are at hand; some may be left out.
+        """
+        if table is None:
+            table = PointTable.build(forecast.operating_points, forecast.device)
+        device = table.device
         arrival_fps = max(forecast.arrival_fps, 0.0)
-        local_s = work[:, None] / levels_ghz + serial[:, None]
-        server_s = np.where(server_s > 0.0, server_s, local_s[:, -1])
         capacity_bps = forecast.capacity_bps if use_edge and forecast.edge_reachable else 0.0
         if math.isnan(capacity_bps):  # unknown: one frame a second finds out
-            capacity_bps = float(np.max(upload_bits, initial=0.0))
+            capacity_bps = float(np.max(table.upload_bits, initial=0.0))
         server_share = 1.0 if math.isnan(forecast.server_share) else forecast.server_share
-        radio_j = upload_bits * (
-            device.radio_w_per_mbps * 1e-6 + device.radio_fixed_w / max(capacity_bps, 1.0)
-        )
-        target = min(settings.accuracy_target_map, float(np.max(accuracy, initial=0.0)))
-        blocked_s = settings.max_blocked_arrivals / arrival_fps if arrival_fps > 0.0 else math.inf
-        local_ok = local_s <= blocked_s
-        local_ok[:, -1] = True
-        edge_ok = (upload_bits > 0.0) & (capacity_bps > 0.0) & (server_share > 0.0)
-        flat_local = local_s.ravel()
-        no_edge, no_local = np.zeros(len(points)), np.zeros(flat_local.size)
-        gap = target - accuracy
+        radio_j_per_bit = device.radio_w_per_mbps * 1e-6
+        radio_j_per_bit += device.radio_fixed_w / max(capacity_bps, 1.0)
+        local_s = np.ascontiguousarray(table.local_s.T)
+        locals_, count = local_s.size, len(table.points)
+        gap = min(settings.accuracy_target_map, table.highest_map) - table.accuracy_map
+        admitted = admitted_locally(table.local_s, arrival_fps, settings)
+        edge_ok = (table.upload_bits > 0.0) & (capacity_bps > 0.0) & (server_share > 0.0)
+        rows = np.zeros((4, locals_ + count))
+        rows[0] = 1.0
+        rows[1, :locals_] = arrival_fps * local_s.ravel()
+        rows[2, locals_:] = arrival_fps * table.upload_bits
+        rows[3, locals_:] = arrival_fps * table.server_s
         return cls(
-            points=points,
+            table=table,
+            points=table.points,
             levels_hz=device.clock_levels_hz,
             device=device,
             arrival_fps=arrival_fps,
             local_s=local_s,
             energy_j=np.concatenate(
-                [(device.alpha_w_per_ghz3 * levels_ghz**3 * local_s).ravel(), radio_j]
+                [(table.busy_w * local_s).ravel(), radio_j_per_bit * table.upload_bits]
             ),
-            accuracy_gap_map=np.concatenate([np.repeat(gap, levels_ghz.size), gap]),
-            admissible=np.concatenate([local_ok.ravel(), edge_ok]),
-            rows=np.stack(
-                [
-                    np.ones(flat_local.size + len(points)),
-                    arrival_fps * np.concatenate([flat_local, no_edge]),
-                    arrival_fps * np.concatenate([no_local, upload_bits]),
-                    arrival_fps * np.concatenate([no_local, server_s]),
-                ]
-            ),
+            accuracy_gap_map=np.concatenate([np.repeat(gap, len(table.busy_w)), gap]),
+            admissible=np.concatenate([admitted.T.ravel(), edge_ok]),
+            rows=rows,
             bounds=np.array(
                 [1.0, settings.utilization_ceiling, max(capacity_bps, 0.0), max(server_share, 0.0)]
             ),
@@ -134,10 +132,3 @@ class SlotProblem:
         """Rates offloaded, shape (K,) [frames/s]."""
         return self.arrival_fps * shares[shares.size - len(self.points) :]
 
-
-def _usable(point: OperatingPoint) -> bool:
-    """True for a configuration whose figures make sense."""
-    costs = (point.gpu_work_ghz_s, point.serial_s, point.upload_bits, point.server_time_s)
-    finite = all(math.isfinite(cost) and cost >= 0.0 for cost in costs)
-    runs = point.gpu_work_ghz_s + point.serial_s > 0.0
-    return finite and runs and 0.0 <= point.accuracy_map <= 1.0

@@ -13,11 +13,15 @@ HALF_RATE_FPS = 0.742  # half of what an endless rate is worth is reached here
 
 def rate_utility(processed_fps: float, full_rate_fps: float) -> float:
     """``U(P) / U(full rate)``, concave and increasing in P [frames/s], 0 at 0 [-]."""
-    full = full_rate_fps / (full_rate_fps + HALF_RATE_FPS)
-    return processed_fps / (processed_fps + HALF_RATE_FPS) / full
+    return processed_fps / (processed_fps + HALF_RATE_FPS) / rate_utility_scale(full_rate_fps)
 
 
 def rate_utility_slope(processed_fps: float, full_rate_fps: float) -> float:
     """Derivative of :func:`rate_utility` in P [s/frame]."""
-    full = full_rate_fps / (full_rate_fps + HALF_RATE_FPS)
-    return HALF_RATE_FPS / (processed_fps + HALF_RATE_FPS) ** 2 / full
+    scale = rate_utility_scale(full_rate_fps)
+    return HALF_RATE_FPS / (processed_fps + HALF_RATE_FPS) ** 2 / scale
+
+
+def rate_utility_scale(full_rate_fps: float) -> float:
+    """``U(full rate)``, which counts as 1 [-]."""
+    return full_rate_fps / (full_rate_fps + HALF_RATE_FPS)

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from visionscaling_ros.control.evaluation import accuracy_constraint, slot_cost
+from visionscaling_ros.control.evaluation import slot_cost
 from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.point_table import PointTable
 from visionscaling_ros.control.problem import SlotProblem
 from visionscaling_ros.control.projections import Vector
 from visionscaling_ros.control.settings import ControlSettings
@@ -26,8 +27,8 @@ def realise(
     tiny ones; the clock is the lowest level at which the robot keeps up with them. Mixing levels
     within a slot can be no slower than its highest level, so such a level exists.
     """
-    local_fps = _rounded(problem.local_fps(shares), settings)
-    edge_fps = _rounded(problem.edge_fps(shares), settings)
+    local_fps = rounded(problem.local_fps(shares), settings)
+    edge_fps = rounded(problem.edge_fps(shares), settings)
     level = lowest_level(local_fps, problem)
     return assemble(problem, local_fps, edge_fps, level, slot=forecast.slot, settings=settings)
 
@@ -50,43 +51,78 @@ def assemble(
     slot: int,
     settings: ControlSettings,
 ) -> SlotDecision:
-    """A decision with what is expected of it, from rates per configuration and a clock level."""
-    allocations = tuple(
-        Allocation(point.model, point.input_size_px, origin, float(rate))
-        for origin, rates in ((Origin.LOCAL, local_fps), (Origin.EDGE, edge_fps))
-        for point, rate in zip(problem.points, rates, strict=True)
-        if rate > 0.0
+    """As :func:`compose`, for the arrivals of a problem."""
+    return compose(
+        problem.table,
+        local_fps,
+        edge_fps,
+        level,
+        slot=slot,
+        arrival_fps=problem.arrival_fps,
+        settings=settings,
     )
-    device = problem.device
-    frequency_hz = problem.levels_hz[level]
-    uploads = np.array([p.upload_bits for p in problem.points])
-    need_bps = float(uploads @ edge_fps)
-    utilization = min(1.0, float(local_fps @ problem.local_s[:, level]))
-    power_w = device.power_w(frequency_hz, utilization, need_bps)
-    processed_fps = float(local_fps.sum() + edge_fps.sum())
-    _, mean_map = accuracy_constraint(allocations, problem.points, 0.0)
+
+
+def compose(
+    table: PointTable,
+    local_fps: Vector,
+    edge_fps: Vector,
+    level: int,
+    *,
+    slot: int,
+    arrival_fps: float,
+    settings: ControlSettings,
+    policy: str = '',
+    multiplier: float = 0.0,
+) -> SlotDecision:
+    """A decision with what is expected of it, from rates per configuration and a clock level.
+
+    :param local_fps: shape (K,) [frames/s].
+    :param edge_fps: shape (K,) [frames/s].
+    """
+    allocations = []
+    need_bps = busy = merit = processed_fps = largest_bits = 0.0
+    local_s = table.local_s[level] if len(table.points) else local_fps
+    for k in np.flatnonzero(local_fps).tolist():
+        point, rate_fps = table.points[k], float(local_fps[k])
+        allocations.append(Allocation(point.model, point.input_size_px, Origin.LOCAL, rate_fps))
+        busy += rate_fps * float(local_s[k])
+        merit += rate_fps * point.accuracy_map
+        processed_fps += rate_fps
+    for k in np.flatnonzero(edge_fps).tolist():
+        point, rate_fps = table.points[k], float(edge_fps[k])
+        allocations.append(Allocation(point.model, point.input_size_px, Origin.EDGE, rate_fps))
+        need_bps += rate_fps * point.upload_bits
+        largest_bits = max(largest_bits, point.upload_bits)
+        merit += rate_fps * point.accuracy_map
+        processed_fps += rate_fps
+    device = table.device
+    frequency_hz = device.clock_levels_hz[level]
+    power_w = device.power_w(frequency_hz, min(1.0, busy), need_bps)
     return SlotDecision(
         slot=slot,
-        allocations=allocations,
+        allocations=tuple(allocations),
         gpu_frequency_hz=frequency_hz if device.can_set_clock else 0.0,
-        tx_rate_bps=_tx_ceiling_bps(need_bps, uploads[edge_fps > 0.0], settings),
-        arrival_fps=problem.arrival_fps,
-        policy='',
+        tx_rate_bps=_tx_ceiling_bps(need_bps, largest_bits, settings),
+        arrival_fps=arrival_fps,
+        policy=policy,
         expected_power_w=power_w,
         expected_processed_fps=processed_fps,
-        expected_map=mean_map,
+        expected_map=merit / processed_fps if processed_fps > 0.0 else math.nan,
         expected_cost=slot_cost(power_w, processed_fps, settings, device),
+        multiplier=multiplier,
     )
 
 
-def _rounded(rates_fps: Vector, settings: ControlSettings) -> Vector:
+def rounded(rates_fps: Vector, settings: ControlSettings) -> Vector:
+    """Rates without the tiny ones, rounded down, shape (K,) [frames/s]."""
     floored = np.floor(rates_fps / _RATE_STEP_FPS + 1e-6) * _RATE_STEP_FPS
     return np.where(floored >= max(settings.min_rate_fps, _RATE_STEP_FPS), floored, 0.0)
 
 
-def _tx_ceiling_bps(need_bps: float, uploads: Vector, settings: ControlSettings) -> float:
+def _tx_ceiling_bps(need_bps: float, largest_bits: float, settings: ControlSettings) -> float:
     """A little above the need, which the capacity bounds, and fast enough for one frame."""
-    if uploads.size == 0:
+    if need_bps <= 0.0:
         return 0.0
-    fast_enough_bps = float(uploads.max()) / settings.tx_max_frame_s
+    fast_enough_bps = largest_bits / settings.tx_max_frame_s
     return math.ceil(max(settings.tx_headroom * need_bps, fast_enough_bps))

@@ -1,0 +1,168 @@
+"""The rows of a slot: every clock level with the radio on and off, for one or more forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from visionscaling_ros.control.exact import RateWorth, RowProblem
+from visionscaling_ros.control.frontier import Flags, Indices, envelope
+from visionscaling_ros.control.point_table import PointTable, efficient
+from visionscaling_ros.control.projections import Vector
+from visionscaling_ros.control.rate_utility import rate_utility_scale
+from visionscaling_ros.control.resource import OneResource, Resource, TwoResources
+from visionscaling_ros.control.settings import ControlSettings
+
+
+@dataclass(frozen=True)
+class RowConditions:
+    """What each of R rows has to do with; all of shape (R,).
+
+    :param level: index of the clock level.
+    :param arrival_fps: frames that arrive [frames/s].
+    :param capacity_bps: what the uplink carries [bit/s]; 0: the radio is off.
+    :param server_share: share of the server, 0 to 1.
+    :param time_factor: local time of a frame over the table's.
+    """
+
+    level: Indices
+    arrival_fps: Vector
+    capacity_bps: Vector
+    server_share: Vector
+    time_factor: Vector
+
+    @classmethod
+    def of_slot(
+        cls, levels: int, arrival_fps: float, capacities_bps: Sequence[float], server_share: float
+    ) -> RowConditions:
+        """One slot with several opinions on the capacity: without radio, then with each."""
+        rows = (1 + len(capacities_bps)) * levels
+        return cls(
+            np.tile(np.arange(levels), 1 + len(capacities_bps)),
+            np.full(rows, arrival_fps),
+            np.repeat([0.0, *capacities_bps], levels),
+            np.full(rows, server_share),
+            np.ones(rows),
+        )
+
+    def rows(self, chosen: Indices) -> RowConditions:
+        """Some of the rows."""
+        return RowConditions(
+            self.level[chosen],
+            self.arrival_fps[chosen],
+            self.capacity_bps[chosen],
+            self.server_share[chosen],
+            self.time_factor[chosen],
+        )
+
+
+class SlotRows:
+    """Builds the rows of a slot or of many; frontiers are kept while they stay the same."""
+
+    def __init__(self) -> None:
+        self._table: PointTable | None = None
+        self._admitted: Flags = np.zeros((0, 0), dtype=np.bool_)
+        self._local_index: Indices = np.zeros((0, 0), dtype=np.intp)
+        self._edge_index: Indices = np.zeros((0, 0), dtype=np.intp)
+
+    def build(
+        self,
+        table: PointTable,
+        conditions: RowConditions,
+        settings: ControlSettings,
+        *,
+        admitted: Flags,
+        with_server: bool = False,
+    ) -> RowProblem:
+        """The problem of all rows.
+
+        :param table: of at least one configuration.
+        :param admitted: configurations that may run locally at each level, shape (J, K).
+        :param with_server: the server's time binds, besides the uplink.
+        """
+        device = table.device
+        per_watt = settings.weight_energy / device.p_max_w
+        can_send = (conditions.capacity_bps > 0.0) & (conditions.server_share > 0.0)
+        sends = can_send & bool(np.any(table.upload_bits > 0.0))
+        least_fps = settings.min_processed_fps
+        self._update(table, admitted)
+        edge = self._server if with_server else self._uplink
+        return RowProblem(
+            local=self._robot(table, conditions, settings, per_watt),
+            edge=edge(table, conditions, np.where(sends, conditions.capacity_bps, 0.0), per_watt),
+            fixed_cost=per_watt
+            * (device.base_w + device.beta_w + np.where(sends, device.radio_fixed_w, 0.0)),
+            arrival_fps=conditions.arrival_fps,
+            target_map=np.full(
+                len(conditions.level), min(settings.accuracy_target_map, table.highest_map)
+            ),
+            worth=RateWorth(
+                weight=settings.weight_rate / rate_utility_scale(settings.full_rate_fps),
+                least_fps=least_fps,
+                least_slope=settings.weight_rate / least_fps if least_fps > 0.0 else 0.0,
+            ),
+        )
+
+    def _update(self, table: PointTable, admitted: Flags) -> None:
+        if table is self._table and np.array_equal(admitted, self._admitted):
+            return
+        accuracy = np.broadcast_to(table.accuracy_map, admitted.shape)
+        self._table, self._admitted = table, admitted
+        self._local_index = envelope(table.local_s, accuracy, admitted)
+        self._local_use = np.take_along_axis(table.local_s, self._local_index, 1)
+        self._budget = admitted.any(axis=1)
+        uploads = np.where(table.upload_bits > 0.0, table.upload_bits, 1.0)
+        self._edge_index = envelope(
+            uploads[None], table.accuracy_map[None], table.upload_bits[None] > 0.0
+        )
+        self._edge_use = uploads[self._edge_index]
+
+    def _robot(
+        self,
+        table: PointTable,
+        conditions: RowConditions,
+        settings: ControlSettings,
+        per_watt: float,
+    ) -> Resource:
+        level = conditions.level
+        index = self._local_index[level]
+        return OneResource(
+            index,
+            self._local_use[level] * conditions.time_factor[:, None],
+            table.accuracy_map[index],
+            per_watt * table.busy_w[level],
+            np.where(self._budget, settings.utilization_ceiling, 0.0)[level],
+        )
+
+    def _uplink(
+        self, table: PointTable, conditions: RowConditions, budget_bps: Vector, per_watt: float
+    ) -> Resource:
+        rows = np.zeros(len(budget_bps), dtype=np.intp)
+        index = self._edge_index[rows]
+        return OneResource(
+            index,
+            self._edge_use[rows],
+            table.accuracy_map[index],
+            np.full(len(rows), per_watt * table.device.radio_w_per_mbps * 1e-6),
+            budget_bps,
+        )
+
+    def _server(
+        self, table: PointTable, conditions: RowConditions, budget_bps: Vector, per_watt: float
+    ) -> Resource:
+        offloadable = table.upload_bits > 0.0
+        uses = np.stack([table.upload_bits, table.server_s])
+        kept = np.flatnonzero(efficient(uses, table.accuracy_map) & offloadable)
+        index = np.tile(kept, (len(budget_bps), 1))
+        return TwoResources(
+            index,
+            table.upload_bits[index],
+            table.accuracy_map[index],
+            np.ones(index.shape, dtype=np.bool_),
+            np.full(len(budget_bps), per_watt * table.device.radio_w_per_mbps * 1e-6),
+            budget_bps,
+            table.server_s[index],
+            np.where(budget_bps > 0.0, conditions.server_share, 0.0),
+        )
