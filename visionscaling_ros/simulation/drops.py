@@ -20,7 +20,7 @@ class DropCounter:
     def add(
         self, not_scheduled_fps: float, superseded_fps: float, edge_failed_fps: float
     ) -> dict[str, int]:
-        """Whole frames by reason, from the rates of a slot [frames/s]; reasons without any left out."""
+        """Whole frames of each reason that has any, from the rates of a slot [frames/s]."""
         counts: dict[str, int] = {}
         rates_fps = (not_scheduled_fps, superseded_fps, edge_failed_fps)
         for i, rate_fps in enumerate(rates_fps):

@@ -42,8 +42,8 @@ def wander(draw: Draw, time_constant_s: float) -> Series:
 def swing(draw: Draw, period_s: float) -> Series:
     """A sinusoid between -1 and 1 that starts anywhere in its period, shape (T,)."""
     phase = draw.rng.uniform(0.0, 2.0 * math.pi)
-    angle: Series = 2.0 * math.pi * draw.slot_s / period_s * np.arange(draw.slots) + phase
-    return np.sin(angle)
+    angle = 2.0 * math.pi * draw.slot_s / period_s * np.arange(draw.slots) + phase
+    return np.asarray(np.sin(angle), np.float64)
 
 
 def dwell(draw: Draw, dwell_s: Sequence[float]) -> npt.NDArray[np.int64]:

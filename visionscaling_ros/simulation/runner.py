@@ -101,7 +101,7 @@ def simulate(
         decision = policy.decide(forecast)
         decision_s = perf_counter() - started_s
         state = world.step(decision, slot)
-        forecaster.observe(state)
+        forecaster.observe(state, decision)
         policy.observe(state)
         kinds = frozenset([(a.model, a.input_size_px, a.origin) for a in state.processed])
         now = (state.gpu_frequency_hz, kinds)
@@ -128,6 +128,6 @@ def simulate(
         **columns,
         accuracy_sum=columns['processed_fps'] * target - columns['constraint'],
         switched=switched,
-        latency_s=np.asarray(world.latency_s, np.float64),
-        latency_frames=np.asarray(world.latency_frames, np.float64),
+        latency_s=np.asarray(world.latencies.latency_s, np.float64),
+        latency_frames=np.asarray(world.latencies.frames, np.float64),
     )

@@ -23,6 +23,7 @@ from visionscaling_ros.simulation.uplinks import (
 
 MILD_C = 25.0  # around the device, where the scenario is not about heat
 DRIFT_PERIOD_S = 4000.0
+HELD_UTILIZATION = 0.15  # busy share at full clock that heat leaves
 
 _LTE = (
     FadingState(8e6, 0.25, 40.0),
@@ -65,7 +66,7 @@ def contended_server(draw: Draw) -> Series:
     """A server that other robots take over for stretches, shape (T,)."""
     median = np.array([1.0, 0.05, 0.015])[dwell(draw, [60.0, 40.0, 20.0])]
     spread = np.where(median < 1.0, 0.4, 0.0)
-    return np.minimum(1.0, median * np.exp(spread * wander(draw, 10.0)))
+    return np.asarray(np.minimum(1.0, median * np.exp(spread * wander(draw, 10.0))), np.float64)
 
 
 def creeping_latency(draw: Draw, *, spread: float = 0.03) -> Series:
@@ -84,10 +85,10 @@ def mild(draw: Draw, profile: DeviceProfile) -> Series:
 
 
 def hot_ramp(draw: Draw, profile: DeviceProfile) -> Series:
-    """Mild, then rising to where half the dynamic power can be held, then mild, (T,) [degC]."""
+    """Mild, then rising to where little more than the idle power can be held, mild again, (T,)."""
     device, thermal = profile.device, profile.thermal
-    idle_w, full_w = (device.power_w(device.clock_levels_hz[-1], u, 0.0) for u in (0.0, 1.0))
-    hot_c = thermal.release_c - thermal.resistance_c_per_w * 0.5 * (idle_w + full_w)
+    held_w = device.power_w(device.clock_levels_hz[-1], HELD_UTILIZATION, 0.0)
+    hot_c = thermal.release_c - thermal.resistance_c_per_w * held_w
     elapsed = np.arange(draw.slots) / max(draw.slots, 1)
     return np.interp(elapsed, [0.1, 0.4, 0.75, 0.95], [MILD_C, hot_c, hot_c, MILD_C])
 

@@ -11,20 +11,17 @@ from visionscaling_ros.control.evaluation import slot_cost
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Allocation, Origin, SlotDecision, SlotState
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.simulation.assignment import Rates, assigned
 from visionscaling_ros.simulation.conditions import Conditions
 from visionscaling_ros.simulation.drops import DropCounter
+from visionscaling_ros.simulation.latency_book import RTT_S, LatencyBook
 from visionscaling_ros.simulation.profile import DeviceProfile
 from visionscaling_ros.simulation.radio import Radio
 from visionscaling_ros.simulation.thermal import ThermalState
 
 CAPACITY_NOISE = 0.03  # relative error of a measured uplink capacity (assumption)
 REACHABLE_BPS = 8e3  # an uplink that carries less lets no probe of 1 kB a second through
-RTT_S = 0.05  # to the server and back, LTE (assumption)
-ENCODE_S_PER_MPX = 0.01  # JPEG on one core of such a board (assumption)
-MOST_QUEUED = 4.0  # frames waiting for the uplink at most; a deeper queue gives frames back
 _NOISE_STREAM = 100
-
-Rates = list[tuple[int, float]]  # configuration, frames/s
 
 
 class World:
@@ -38,9 +35,7 @@ class World:
     Whatever the decision, something defined happens: allocations of unknown configurations, split
     ones and rates that make no sense are not run; a clock that makes no sense leaves it as it is.
 
-    :ivar latency_s: latency of what was processed so far, an entry per configuration, place and
-        slot [s].
-    :ivar latency_frames: how many frames each entry stands for.
+    :ivar latencies: of what was processed so far.
     :raises InvalidValueError: the conditions were made for other configurations.
     """
 
@@ -52,8 +47,6 @@ class World:
         if len(bias) != len(points):
             allowed = f'{len(points)}, as {profile.name} has points'
             raise InvalidValueError('length of point_latency_bias', len(bias), allowed)
-        self.latency_s: list[float] = []
-        self.latency_frames: list[float] = []
         self._profile = profile
         self._settings = settings
         self._slot_s = slot_s = conditions.slot_s
@@ -66,7 +59,6 @@ class World:
         noise = np.exp(CAPACITY_NOISE * rng.standard_normal(len(conditions)))
         self._capacity_noise: list[float] = noise.tolist()
         self._index = {(p.model, p.input_size_px): k for k, p in enumerate(points)}
-        self._encode_s = [ENCODE_S_PER_MPX * 1e-6 * p.input_size_px**2 for p in points]
         self._levels_hz = levels_hz = device.clock_levels_hz
         self._frame_s = [
             [p.local_latency_s(f_hz) * b for p, b in zip(points, bias, strict=True)]
@@ -74,16 +66,16 @@ class World:
         ]
         self._dynamic_w = [conditions.power_bias * device.gpu_dynamic_power_w(f) for f in levels_hz]
         self._idle_w = device.base_w + device.beta_w
-        self._wanted_level = top = len(levels_hz) - 1
-        ambient_c = self._ambient_c[0]
+        self._wanted_level = len(levels_hz) - 1
         self._thermal = ThermalState(
             profile.thermal,
             slot_s=slot_s,
-            top_level=top,
-            temperature_c=profile.thermal.steady_c(self._idle_w, ambient_c),
+            top_level=self._wanted_level,
+            temperature_c=profile.thermal.steady_c(self._idle_w, float(conditions.ambient_c[0])),
         )
         self._radio = Radio(device, tail_s=profile.radio_tail_s, slot_s=slot_s)
         self._drops = DropCounter(slot_s)
+        self.latencies = LatencyBook(points, slot_s)
         self._known_capacity_bps = math.nan
         self._capacity_age_s = math.inf
         self._constraint_sum = 0.0
@@ -111,7 +103,7 @@ class World:
         capacity_bps = self._capacity_bps[slot]
         share = self._server_share[slot]
         reachable = capacity_bps >= REACHABLE_BPS
-        local, edge = self._assigned(decision, arrival_fps)
+        local, edge = assigned(decision, self._index, arrival_fps)
         level = self._clock_level(decision.gpu_frequency_hz)
         frame_s, factor = self._frame_s[level], self._latency_factor[slot]
         rate_bps = min(capacity_bps, _ceiling_bps(decision)) if reachable else 0.0
@@ -143,8 +135,12 @@ class World:
         processed_fps = local_fps + edge_fps
         dropped_fps = max(0.0, arrival_fps - processed_fps)
         unscheduled_fps = max(0.0, dropped_fps - superseded_fps - failed_fps)
-        local_s = self._local_latencies(ran, level, factor, busy, offered_fps)
-        edge_s = self._edge_latencies(edge, carried, rate_bps, share)
+        local_mean_s, local_longest_s = self.latencies.local(
+            ran.items(), frame_s, factor, busy=busy, ran_fps=local_fps, offered_fps=offered_fps
+        )
+        edge_mean_s, edge_longest_s = self.latencies.edge(
+            edge, carried=carried, rate_bps=rate_bps, share=share
+        )
 
         power_w = self._idle_w + busy * self._dynamic_w[level] + self._radio.power_w(sent_bps)
         temperature_c = self._thermal.step(power_w, self._ambient_c[slot])
@@ -161,10 +157,10 @@ class World:
             processed_edge_fps=edge_fps,
             dropped_fps=dropped_fps,
             drop_counts=self._drops.add(unscheduled_fps, superseded_fps, failed_fps),
-            latency_local_mean_s=local_s[0],
-            latency_local_p95_s=local_s[1],
-            latency_edge_mean_s=edge_s[0],
-            latency_edge_p95_s=edge_s[1],
+            latency_local_mean_s=local_mean_s,
+            latency_local_p95_s=local_longest_s,
+            latency_edge_mean_s=edge_mean_s,
+            latency_edge_p95_s=edge_longest_s,
             energy_j=power_w * self._slot_s,
             power_w=power_w,
             gpu_frequency_hz=self._levels_hz[level],
@@ -184,32 +180,6 @@ class World:
             operating_points=self._profile.points,
         )
 
-    def _assigned(self, decision: SlotDecision, arrival_fps: float) -> tuple[Rates, Rates]:
-        """Rates to run locally and to offload, out of the frames that arrive [frames/s]."""
-        local: Rates = []
-        edge: Rates = []
-        asked_fps = 0.0
-        for allocation in decision.allocations:
-            rate = allocation.rate_fps
-            if not 0.0 < rate < math.inf:  # false for NaN too
-                continue
-            asked_fps += rate
-            k = self._index.get((allocation.model, allocation.input_size_px))
-            if k is None:
-                continue
-            if allocation.origin is Origin.LOCAL:
-                local.append((k, rate))
-            elif allocation.origin is Origin.EDGE:
-                edge.append((k, rate))
-        expected_fps = decision.arrival_fps
-        if not asked_fps < expected_fps < math.inf:
-            expected_fps = asked_fps
-        if expected_fps > 0.0:
-            scale = arrival_fps / expected_fps
-            local = [(k, rate * scale) for k, rate in local]
-            edge = [(k, rate * scale) for k, rate in edge]
-        return local, edge
-
     def _clock_level(self, wanted_hz: float) -> int:
         """Index of the clock it runs at: rounded up to a level, held down while it is hot."""
         if 0.0 < wanted_hz < math.inf and self._profile.device.can_set_clock:
@@ -224,7 +194,7 @@ class World:
         points = self._profile.points
         need_bps = sum([rate * points[k].upload_bits for k, rate in edge])
         need_share = sum([rate * points[k].server_time_s for k, rate in edge])
-        carried = 1.0 if rate_bps > 0.0 else 0.0
+        carried = 1.0 if rate_bps > 0.0 and share > 0.0 else 0.0
         if need_bps > rate_bps:
             carried = rate_bps / need_bps
         if need_share > share:
@@ -250,55 +220,6 @@ class World:
                     Allocation(point.model, point.input_size_px, Origin.EDGE, rate_fps)
                 )
         return tuple(processed), accuracy_sum
-
-    def _local_latencies(
-        self, ran: dict[int, float], level: int, factor: float, busy: float, offered_fps: float
-    ) -> tuple[float, float]:
-        """Mean and largest latency of local frames [s].
-
-        A frame that arrives while another runs (a share ``busy`` of them) waits in a place for one,
-        where the newest wins: on average half a service time, or half the time between frames
-        where that is shorter.
-        """
-        local_fps = sum(ran.values())
-        if local_fps <= 0.0:
-            return math.nan, math.nan
-        mean_s = busy / local_fps
-        wait_s = 0.5 * busy * min(mean_s, 1.0 / offered_fps)
-        frame_s, longest_s = self._frame_s[level], 0.0
-        for k, rate in ran.items():
-            latency_s = factor * frame_s[k] + wait_s
-            self.latency_s.append(latency_s)
-            self.latency_frames.append(rate * self._slot_s)
-            longest_s = max(longest_s, latency_s)
-        return mean_s + wait_s, longest_s
-
-    def _edge_latencies(
-        self, edge: Rates, carried: float, rate_bps: float, share: float
-    ) -> tuple[float, float]:
-        """Mean and largest latency of offloaded frames that got through [s].
-
-        Encoding, waiting for the uplink as in an M/D/1 queue cut off at a few frames, the uplink,
-        the server, the round trip.
-        """
-        if not edge or carried <= 0.0:
-            return math.nan, math.nan
-        points = self._profile.points
-        offered_fps = sum([rate for _, rate in edge])
-        upload_s = sum([rate * points[k].upload_bits for k, rate in edge]) / rate_bps / offered_fps
-        load = offered_fps * upload_s
-        queued = load / (2.0 * (1.0 - load)) if load < 1.0 else MOST_QUEUED
-        wait_s = min(queued, MOST_QUEUED) * upload_s
-        total = longest_s = 0.0
-        for k, rate in edge:
-            point = points[k]
-            latency_s = self._encode_s[k] + wait_s + point.upload_bits / rate_bps + RTT_S
-            latency_s += point.server_time_s / share
-            self.latency_s.append(latency_s)
-            self.latency_frames.append(rate * carried * self._slot_s)
-            total += rate * latency_s
-            longest_s = max(longest_s, latency_s)
-        return total / offered_fps, longest_s
 
     def _measure_capacity(self, slot: int, sent_bps: float) -> None:
         if sent_bps > 0.0:
