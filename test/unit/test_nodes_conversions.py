@@ -15,6 +15,7 @@ pytest.importorskip('rclpy')
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import (
     Allocation,
+    Beliefs,
     Detections,
     OperatingPoint,
     Origin,
@@ -70,12 +71,29 @@ def test_every_field_of_slot_state_is_filled() -> None:
     message = conversions.slot_state_to_msg(state, conversions.make_header(5))
     fields = set(message.get_fields_and_field_types())
     covered = {*conversions.SLOT_STATE_PLAIN_FIELDS, 'header', 'drop_reasons', 'drop_counts'}
+    covered.add('beliefs')
     assert fields == covered
     assert {f.name for f in dataclasses.fields(SlotState)} >= set(
         conversions.SLOT_STATE_PLAIN_FIELDS
     )
     assert list(message.drop_counts) == [2]
     assert math.isnan(message.power_w)
+
+
+def test_every_field_of_beliefs_is_filled() -> None:
+    beliefs = Beliefs(
+        arrival_fps=15.0,
+        capacity_quantiles_bps=(1e6, 2e6, 3e6),
+        target_feasible=False,
+        operating_points=(OperatingPoint('n', 320, 0.5, 0.25, 0.125, 1e5),),
+    )
+    message = conversions.beliefs_to_msg(beliefs)
+    fields = set(message.get_fields_and_field_types())
+    assert fields == {*conversions.BELIEFS_PLAIN_FIELDS, 'operating_points'}
+    assert fields == {f.name for f in dataclasses.fields(Beliefs)}
+    assert (message.arrival_fps, message.target_feasible) == (15.0, False)
+    assert list(message.capacity_quantiles_bps) == [1e6, 2e6, 3e6]
+    assert message.operating_points[0].serial_s == 0.125
 
 
 def test_an_image_survives_the_trip_also_with_a_width_that_is_no_multiple_of_four() -> None:

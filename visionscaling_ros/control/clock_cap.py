@@ -20,26 +20,18 @@ class ClockCap:
     itself (thermal or power limit): nothing above what it achieved is planned, but for a level
     more every tenth slot to see whether it is over; once a level was reached, the next is tried
     at once.
+
+    :param levels_hz: the levels there are, ascending [Hz], not empty.
+    :ivar level: the highest that is allowed.
     """
 
-    def __init__(self) -> None:
-        self._levels_hz: tuple[float, ...] = ()
-        self._top = 0
-        self._thermal = 0
-        self._achieved = 0
+    def __init__(self, levels_hz: tuple[float, ...]) -> None:
+        self._levels_hz = levels_hz
+        self._top = self._thermal = self._achieved = self.level = len(levels_hz) - 1
         self._cool_slots = 0
         self._misses = 0
         self._held_slots = 0
         self._probing = False
-        self.level = 0
-
-    def use_levels(self, levels_hz: tuple[float, ...]) -> None:
-        """The levels there are, ascending [Hz], not empty; others than before: no cap."""
-        if levels_hz is self._levels_hz or levels_hz == self._levels_hz:
-            return
-        self.__init__()  # type: ignore[misc]
-        self._levels_hz = levels_hz
-        self._top = self._thermal = self._achieved = self.level = len(levels_hz) - 1
 
     def observe(
         self, temperature_c: float, limit_c: float, frequency_hz: float, decided_hz: float

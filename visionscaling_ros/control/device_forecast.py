@@ -21,7 +21,7 @@ class DeviceForecast:
 
     def __init__(self) -> None:
         self._power = PowerCorrection()
-        self._cap = ClockCap()
+        self._cap: ClockCap | None = None  # of a clock that can be set
         self._given: DeviceModel | None = None
         self._p_max_w = 1.0
         self._corrected: dict[int, DeviceModel] = {}  # by how many levels it has
@@ -42,7 +42,7 @@ class DeviceForecast:
         if device is None:
             return
         self._power.observe(state, device, self._p_max_w)
-        if device.available_frequencies_hz:
+        if self._cap is not None:
             self._cap.observe(
                 state.gpu_temperature_c, temperature_limit_c, state.gpu_frequency_hz, decided_hz
             )
@@ -50,22 +50,28 @@ class DeviceForecast:
     def corrected(self, device: DeviceModel) -> DeviceModel:
         """``device`` as it turned out."""
         if device is not self._given and (self._given is None or not _same(device, self._given)):
-            self._given = device
-            self._p_max_w = device.p_max_w
-            self._cap.use_levels(device.clock_levels_hz)
-            self._corrected.clear()
-            self._corrected[len(device.available_frequencies_hz)] = device
-            self._power.outdated |= self._power.bias != 1.0
+            self._take(device)
         if self._power.outdated:
             self._corrected.clear()
             self._power.outdated = False
         given = self._given
         assert given is not None
-        levels = self._cap.level + 1 if given.available_frequencies_hz else 0
+        levels = self._cap.level + 1 if self._cap is not None else 0
         corrected = self._corrected.get(levels)
         if corrected is None:
             corrected = self._corrected[levels] = self._power.correct(given, levels)
         return corrected
+
+    def _take(self, device: DeviceModel) -> None:
+        """Start from another device model; a cap stays if the levels do."""
+        before, self._given = self._given, device
+        self._p_max_w = device.p_max_w
+        levels_hz = device.available_frequencies_hz
+        if before is None or levels_hz != before.available_frequencies_hz:
+            self._cap = ClockCap(levels_hz) if levels_hz else None
+        self._corrected.clear()
+        if self._power.bias == 1.0 and self._power.offset_w == 0.0:
+            self._corrected[len(levels_hz)] = device
 
 
 def _same(device: DeviceModel, other: DeviceModel) -> bool:

@@ -13,7 +13,8 @@ from visionscaling_ros.control.point_forecast import PointForecast
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotDecision, SlotState
 
-CAPACITY_QUANTILES = (0.1, 0.25, 0.5)
+CAPACITY_QUANTILES = (0.35, 0.5, 0.65)
+_MAP_ROUNDING = 1e-6  # accuracies come in single precision
 IDLE_ARRIVAL_FPS = 1.0  # expected while nothing arrives, so that the first frame is processed
 
 
@@ -109,11 +110,6 @@ class Forecaster:
         )
         return self._last
 
-    @property
-    def unknown_models(self) -> tuple[str, ...]:
-        """Models allowed by the settings that the robot lacks."""
-        return self._points.unknown_models
-
     def beliefs(self) -> Beliefs:
         """What the last forecast rests on."""
         forecast = self._last
@@ -130,6 +126,6 @@ class Forecaster:
             power_factor=self._device.power_factor,
             power_offset_w=self._device.power_offset_w,
             clock_cap_hz=forecast.device.clock_levels_hz[-1],
-            target_feasible=best_map >= self.settings.accuracy_target_map,
+            target_feasible=best_map >= self.settings.accuracy_target_map - _MAP_ROUNDING,
             operating_points=points,
         )

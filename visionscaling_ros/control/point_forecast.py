@@ -26,7 +26,6 @@ class PointForecast:
         self._corrected: tuple[OperatingPoint, ...] = ()
         self.least_upload_bits = 0.0
         self.largest_upload_bits = 0.0
-        self.unknown_models: tuple[str, ...] = ()
 
     @property
     def latency_factor(self) -> float:
@@ -49,10 +48,7 @@ class PointForecast:
             return self._corrected
         self._allowed = allowed_models
         points = self._latency.correct()
-        models = {p.model for p in points}
-        self.unknown_models = tuple(m for m in allowed_models if m not in models)
-        if not models.isdisjoint(allowed_models):
-            points = tuple(p for p in points if p.model in allowed_models)
+        points = tuple(p for p in points if p.model in allowed_models) or points
         uploads = [p.upload_bits for p in points if 0.0 < p.upload_bits < math.inf]
         self.least_upload_bits = min(uploads, default=0.0)
         self.largest_upload_bits = max(uploads, default=0.0)

@@ -11,16 +11,16 @@ from typing import Any
 
 from visionscaling_ros import msg
 from visionscaling_ros.control.evaluation import RunningFit, evaluate_slot
-from visionscaling_ros.control.forecast import Forecaster
-from visionscaling_ros.control.policy import Policy, make_policy
-from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import OperatingPoint, SlotDecision, SlotState
+from visionscaling_ros.control.forecast import Forecast, Forecaster
+from visionscaling_ros.control.policy_pool import PolicyPool
+from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotDecision, SlotState
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.controller_parameters import (
     PARAMETERS,
-    SETTINGS,
+    check_allowed_models,
     check_fixed_point,
+    make_settings,
 )
 from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, slot_state_to_msg
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
@@ -38,16 +38,17 @@ class ControllerNode(ManagedNode):
         self._trouble = 'waiting for inference_state'
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
-        """The configuration of the policy 'fixed' must be one the robot offers."""
+        """Models and sizes named must be ones the robot offers."""
         check_fixed_point(values['fixed_model'], values['fixed_input_size_px'], self._offered)
+        check_allowed_models(values['allowed_models'], self._offered)
 
     def on_parameters_changed(self, names: set[str]) -> None:
         """Take new settings from the next slot on; what was learned stays."""
         if not self.active:
             return
-        if 'policy' in names:
-            self._policy = make_policy(self.parameters['policy'], self._settings())
-        self._policy.settings = self._forecaster.settings = self._settings()
+        settings = make_settings(self.parameters)
+        self._policies.use(self.parameters['policy'], settings)
+        self._forecaster.settings = settings
 
     def configure(self) -> None:
         """Open the topics."""
@@ -70,9 +71,9 @@ class ControllerNode(ManagedNode):
         self._slot = 0
         self._fit = RunningFit()
         self._decision = None
-        settings = self._settings()
+        settings = make_settings(self.parameters)
         self._forecaster = Forecaster(settings, self.parameters['slot_duration_s'])
-        self._policy: Policy = make_policy(self.parameters['policy'], settings)
+        self._policies = PolicyPool(self.parameters['policy'], settings)
         self.every(self.parameters['slot_duration_s'], self._end_slot)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
@@ -95,9 +96,6 @@ class ControllerNode(ManagedNode):
             'expected_power_w': decision.expected_power_w,
         }  # fmt: skip
 
-    def _settings(self) -> ControlSettings:
-        return ControlSettings(**{name: self.parameters[name] for name, _, _ in SETTINGS})
-
     def _end_slot(self) -> None:
         policy = self._decision.policy if self._decision else ''
         state = self._merger.merge(self._slot, policy, time.monotonic())
@@ -109,40 +107,51 @@ class ControllerNode(ManagedNode):
             self._trouble = 'inference_node offers no operating point'
             return
         self._offered = state.operating_points
+        self._forecaster.observe(state, self._decision)
+        forecast = self._forecaster.forecast(self._slot + 1, self._merger.device())
         state = self._scored(state)
         self._publish_state(state)
-        self._forecaster.observe(state)
-        self._policy.observe(state)
+        self._policies.current.observe(state)
         if self._decision is None and state.arrival_fps <= 0.0:
             self._trouble = 'waiting for the first frames'
             return
-        self._trouble = self._fixed_point_trouble()
-        self._decide()
+        self._trouble = self._settings_trouble(state.beliefs)
+        self._decide(forecast)
 
-    def _fixed_point_trouble(self) -> str:
-        """What is wrong with the fixed configuration, set before it could be checked."""
-        try:
+    def _settings_trouble(self, beliefs: Beliefs) -> str:
+        """What this robot cannot do of what it was set to, and what it does instead."""
+        words = ''
+        if not beliefs.target_feasible:
+            best_map = max(p.accuracy_map for p in beliefs.operating_points)
+            target_map = self.parameters['accuracy_target_map']
+            words = (
+                f'accuracy_target_map = {target_map:g} is above the best configuration allowed, '
+                f'{best_map:g}: as accurate as possible instead'
+            )
+        try:  # what was set before it could be checked
             self.check_parameters(self.parameters)
         except InvalidValueError as error:
-            self.warn('fixed', f'{error}; the policy chooses')
-            return str(error)
-        return ''
+            words = f'{error}; it is passed over'
+        if words:
+            self.warn('settings', words)
+        return words
 
     def _scored(self, state: SlotState) -> SlotState:
-        score = evaluate_slot(state, self._policy.settings, self._merger.device())
+        settings = self._policies.current.settings
+        score = evaluate_slot(state, settings, self._merger.device())
         return dataclasses.replace(
             state,
             achieved_map=state.achieved_map if state.map_measured else score.table_map,
             cost=score.cost,
             constraint=score.constraint,
             cumulative_fit=self._fit.add(score.constraint),
+            beliefs=self._forecaster.beliefs(),
         )
 
-    def _decide(self) -> None:
-        self._slot += 1
-        forecast = self._forecaster.forecast(self._slot, self._merger.device())
+    def _decide(self, forecast: Forecast) -> None:
+        self._slot = forecast.slot
         started_s = time.perf_counter()
-        decision = self._policy.decide(forecast)
+        decision = self._policies.current.decide(forecast)
         self._decision = dataclasses.replace(
             decision, decision_time_s=time.perf_counter() - started_s
         )

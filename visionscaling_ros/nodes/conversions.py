@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import (
     Allocation,
+    Beliefs,
     Detections,
     ImageArray,
     OperatingPoint,
@@ -183,6 +184,20 @@ def msg_to_decision(message: msg.SlotDecision) -> SlotDecision:
     )
 
 
+BELIEFS_PLAIN_FIELDS = (
+    'arrival_fps', 'capacity_bps', 'capacity_quantiles_bps', 'edge_usable', 'latency_factor',
+    'power_factor', 'power_offset_w', 'clock_cap_hz', 'target_feasible',
+)  # fmt: skip
+
+
+def beliefs_to_msg(beliefs: Beliefs) -> msg.Beliefs:
+    """A Beliefs message."""
+    return msg.Beliefs(
+        operating_points=[operating_point_to_msg(p) for p in beliefs.operating_points],
+        **{name: getattr(beliefs, name) for name in BELIEFS_PLAIN_FIELDS},
+    )
+
+
 SLOT_STATE_PLAIN_FIELDS = (
     'slot', 'duration_s', 'policy', 'arrival_fps', 'processed_local_fps', 'processed_edge_fps',
     'dropped_fps', 'in_flight', 'latency_local_mean_s', 'latency_local_p95_s',
@@ -199,5 +214,6 @@ def slot_state_to_msg(state: SlotState, header: Header) -> msg.SlotState:
         header=header,
         drop_reasons=list(state.drop_counts),
         drop_counts=list(state.drop_counts.values()),
+        beliefs=beliefs_to_msg(state.beliefs),
         **{name: getattr(state, name) for name in SLOT_STATE_PLAIN_FIELDS},
     )

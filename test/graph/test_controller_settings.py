@@ -1,0 +1,87 @@
+"""The controller's parameters change at run time; what it believes and learned is there to see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_loop import MODELS, Robot, free_port
+from visionscaling_ros.msg import SlotDecision, SlotState
+
+from visionscaling_ros.nodes import topics
+
+CONTROLLER = '/controller_node'
+
+
+@pytest.fixture
+def robot(graph: Any, tmp_path: Path) -> Robot:
+    """A robot without edge server whose multiplier starts at 0 and rises."""
+    start = {'policy': 'visionscaling', 'initial_multiplier': 0.0, 'accuracy_target_map': 0.1}
+    made = Robot(graph, free_port(), tmp_path, **start)
+    made.wait(topics.SLOT_DECISION, SlotDecision, lambda d: d.slot >= 3)
+    return made
+
+
+def decision_of(robot: Robot, predicate: Any) -> SlotDecision:
+    return robot.wait(topics.SLOT_DECISION, SlotDecision, predicate)
+
+
+def set_to(robot: Robot, **values: Any) -> None:
+    for name, value in values.items():
+        answer = robot.observer.set_parameter(CONTROLLER, name, value)
+        assert answer.successful, answer.reason
+
+
+def test_beliefs_are_published_and_follow_the_settings(robot: Robot) -> None:
+    known = robot.wait(
+        topics.SLOT_STATE, SlotState, lambda s: s.beliefs.arrival_fps == pytest.approx(10.0, abs=3)
+    ).beliefs
+    assert {p.model for p in known.operating_points} == set(MODELS)
+    assert known.clock_cap_hz > 1e9
+    assert 0.25 <= known.latency_factor <= 4.0
+    assert 0.25 <= known.power_factor <= 4.0
+    assert known.target_feasible
+    assert not known.edge_usable
+    refused = robot.observer.set_parameter(CONTROLLER, 'allowed_models', ['yolo'])
+    assert not refused.successful
+    assert 'vsdet_n, vsdet_s' in refused.reason
+    set_to(robot, allowed_models=['vsdet_n'], accuracy_target_map=0.99)
+    state = robot.wait(topics.SLOT_STATE, SlotState, lambda s: not s.beliefs.target_feasible)
+    assert {p.model for p in state.beliefs.operating_points} == {'vsdet_n'}
+    decision = decision_of(robot, lambda d: d.slot > state.slot + 1)
+    assert {a.model for a in decision.allocations} == {'vsdet_n'}
+    status = robot.observer.wait_for_diagnostics(CONTROLLER, lambda s: 'accurate' in s.message)
+    assert 'accuracy_target_map = 0.99' in status.message
+
+
+def test_a_policy_left_and_used_again_has_kept_what_it_learned(robot: Robot) -> None:
+    decisions = robot.observer.watch(topics.SLOT_DECISION, SlotDecision, topics.DECISION_QOS)
+    set_to(robot, accuracy_target_map=0.99, dual_step=50.0)
+    learned = decisions.wait(lambda d: d.policy == 'visionscaling' and d.multiplier > 0.0)
+    set_to(robot, policy='fixed')
+    left = decisions.wait(lambda d: d.policy == 'fixed' and d.slot > learned.slot)
+    last = [d for d in decisions.messages if d.policy == 'visionscaling'][-1]
+    assert last.slot == left.slot - 1
+    set_to(robot, policy='visionscaling', dual_step=0.0)
+    back = decisions.wait(lambda d: d.policy == 'visionscaling' and d.slot > left.slot)
+    assert back.multiplier > 0.5 * last.multiplier > 0.0
+    slots = [d.slot for d in decisions.messages]
+    assert slots == list(range(slots[0], slots[0] + len(slots)))  # it never stopped deciding
+
+
+def test_a_change_takes_effect_in_the_next_slot_without_losing_the_multiplier(
+    robot: Robot,
+) -> None:
+    decisions = robot.observer.watch(topics.SLOT_DECISION, SlotDecision, topics.DECISION_QOS)
+    set_to(robot, accuracy_target_map=0.99, dual_step=50.0)
+    decisions.wait(lambda d: d.multiplier > 0.0)
+    set_to(robot, dual_step=0.0)
+    before = decisions.messages[-1]
+    after = decisions.wait(lambda d: d.slot > before.slot + 1)
+    set_to(robot, allowed_models=['vsdet_s'])
+    changed = decisions.messages[-1].slot + 1
+    decision = decisions.wait(lambda d: d.slot >= changed)
+    assert {a.model for a in decision.allocations} == {'vsdet_s'}
+    assert after.multiplier > 0.0
+    assert decision.multiplier > 0.0
