@@ -7,7 +7,10 @@ DEMO_OPTIONS = $(if $(DURATION),--duration '$(DURATION)') $(if $(VIDEO),--video 
   $(if $(TRACE),--trace '$(TRACE)') $(if $(POLICY),--policy '$(POLICY)') \
   $(if $(RATE),--rate '$(RATE)') $(ARGS)
 
-.PHONY: help setup demo test lint bench-graph clean
+# given on the command line, as in: make bench TRACES=folder
+TRACES ?= config/traces
+
+.PHONY: help setup demo test lint bench bench-graph clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,13 +18,15 @@ help:
 	@echo '                  options: DURATION=seconds VIDEO=path TRACE=path POLICY=name RATE=frames/s'
 	@echo 'make test         all tests (ARGS=... goes to pytest)'
 	@echo 'make lint         ruff and mypy'
+	@echo 'make bench        all policies in simulated worlds, in minutes; writes docs/results.md'
+	@echo '                  option: TRACES=folder of recorded uplinks'
 	@echo 'make bench-graph  loss, latency and CPU of the frame path (ARGS=... goes to the command)'
 	@echo 'make setup        only the set-up that each of these does first'
 	@echo 'make clean        remove all that the set-up made'
 	@echo 'PYTHON=python3.12 names another Python (3.10 to 3.14)'
 
 # Told while make reads this file, because a recipe that fails adds a line of make's own.
-ifneq ($(filter setup demo test lint bench-graph,$(MAKECMDGOALS)),)
+ifneq ($(filter setup demo test lint bench bench-graph,$(MAKECMDGOALS)),)
 ifeq ($(shell command -v $(PYTHON)),)
 $(error set-up: $(PYTHON) is missing: install Python 3.10 to 3.14)
 endif
@@ -42,6 +47,14 @@ test: setup
 
 lint: setup
 	@$(IN_ENVIRONMENT) ruff check && mypy
+
+bench: setup
+	@$(IN_ENVIRONMENT) visionscaling bench --traces '$(TRACES)' --seeds 3 --slots 1500 \
+	  --json out/bench/standard.json
+	@$(IN_ENVIRONMENT) visionscaling bench --traces '$(TRACES)' --seeds 1 --slots 20000 \
+	  --policies visionscaling_meta,visionscaling --no-comparators --json out/bench/long.json
+	@$(IN_ENVIRONMENT) visionscaling bench-decision --json out/bench/decision.json
+	@$(IN_ENVIRONMENT) python -m visionscaling_ros.simulation.results_page out/bench docs
 
 bench-graph: setup
 	@$(IN_ENVIRONMENT) visionscaling bench-graph $(ARGS)

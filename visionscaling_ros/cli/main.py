@@ -21,6 +21,9 @@ COMMANDS = {
     'shape-link': 'shape_link',
     'train': 'train',
     'evaluate': 'evaluate',
+    'sim': 'sim',
+    'bench': 'bench',
+    'bench-decision': 'bench_decision',
     'bench-graph': 'bench_graph',
     'dds-profile': 'dds_profile',
 }

@@ -108,10 +108,13 @@ def draw_energy_rate(canvas: Canvas, document: Document) -> None:
                 means['processed_fps'], means['energy_j_per_frame'], s=60, marker=marker,
                 facecolors=faces, edgecolors=color,
             )  # fmt: skip
-        axis.set_ylim(bottom=0)
+        axis.set_yscale('log')
+        for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            ticks(mpl.ticker.LogFormatter(minor_thresholds=(1.5, 0.5)))
         axis.set_xlim(left=0)
         _label(axis, condition, 'processed frames/s', 'J per processed frame')
-    _legend(canvas, {policy for policies in conditions.values() for policy in policies})
+    names = {policy for policies in conditions.values() for policy in policies}
+    _legend(canvas, names, linestyle='none')
     canvas.suptitle('Energy against rate (hollow: misses the accuracy target)')
 
 
@@ -154,11 +157,11 @@ def _panels(canvas: Canvas, count: int) -> Sequence[Axes]:
     return axes[:count]
 
 
-def _legend(canvas: Canvas, policies: set[str]) -> None:
+def _legend(canvas: Canvas, policies: set[str], *, linestyle: str = '-') -> None:
     known = [name for name in STYLES if name in policies]
     names = known + sorted(policies - set(known))
     handles = [
-        Line2D([], [], color=color, marker=marker, label=name, linewidth=_width(name))
+        Line2D([], [], color=color, marker=marker, label=name, linestyle=linestyle)
         for name in names
         for color, marker in [STYLES.get(name, OTHER_STYLE)]
     ]

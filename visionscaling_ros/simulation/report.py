@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +25,7 @@ HEADINGS = (
     'dropped', 'switches', 'decision ms',
 )  # fmt: skip
 MOST_PERCENT = 999.0
+FILE_COLUMNS = 140
 
 DECISION_HEADINGS = (
     'policy', 'decide ms', 'p95', 'p99', 'with observe ms', 'p95', 'p99', 'over reference',
@@ -92,17 +95,22 @@ def simulation_cells(measured: Iterable[Mapping[str, Any]]) -> list[tuple[str, .
 
 def print_table(title: str, headings: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     """Print lines of text under headings; all but the first column are numbers."""
-    table = Table(title=title, title_justify='left')
+    table = Table(title=title, title_justify='left', box=box.SIMPLE_HEAD, pad_edge=False)
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify='right' if place else 'left')
+        table.add_column(heading, justify='right' if place else 'left', no_wrap=True)
     for line in lines:
         table.add_row(*line)
-    Console().print(table)
+    make_console().print(table)
+
+
+def make_console() -> Console:
+    """A terminal as wide as it is; anything else is wide enough for the widest table."""
+    return Console() if sys.stdout.isatty() else Console(width=FILE_COLUMNS)
 
 
 def print_report(document: Mapping[str, Any]) -> None:
     """Print a table for every condition, then which claims hold."""
-    console = Console()
+    console = make_console()
     for (trace, scenario), entries in by_condition(document['summary']).items():
         print_table(f'{trace}, {scenario}', HEADINGS, condition_cells(entries))
     console.print('* misses the accuracy target. Means over seeds; regret ± 95 % interval.')
