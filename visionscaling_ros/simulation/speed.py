@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from visionscaling_ros.control.forecast import Forecaster
-from visionscaling_ros.control.policy import make_policy
+from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.policy import Policy, make_policy
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import OperatingPoint
+from visionscaling_ros.datatypes import OperatingPoint, SlotDecision, SlotState
 from visionscaling_ros.simulation.job_processes import Emit
 from visionscaling_ros.simulation.profile import DeviceProfile, load_profile
 from visionscaling_ros.simulation.runner import simulate
 from visionscaling_ros.simulation.scenarios import make_conditions
-from visionscaling_ros.simulation.world import World
 
 MODELS, SIZES_PX, LEVELS = 10, (224, 320, 416, 512, 640), 13
 SCENARIO = 'fast_fading'  # no two slots alike, so nothing can be taken over from the last one
@@ -50,6 +49,37 @@ def large_profile() -> DeviceProfile:
     return replace(base, name='large', device=device, points=points)
 
 
+class TimedPolicy:
+    """A policy that decides as ``inner`` does and notes how long that takes."""
+
+    def __init__(self, inner: Policy) -> None:
+        self.name = inner.name
+        self.settings = inner.settings
+        self.decide_s: list[float] = []
+        self.both_s: list[float] = []
+        self.reference_s: list[float] = []
+        self._inner = inner
+        self._numbers = np.random.default_rng(0).standard_normal(REFERENCE_COUNT)
+
+    def decide(self, forecast: Forecast) -> SlotDecision:
+        """What the inner policy decides."""
+        if forecast.slot % REFERENCE_EVERY == 0:
+            began_s = time.perf_counter()
+            np.sort(self._numbers)
+            self.reference_s.append(time.perf_counter() - began_s)
+        began_s = time.perf_counter()
+        decision = self._inner.decide(forecast)
+        self.decide_s.append(time.perf_counter() - began_s)
+        return decision
+
+    def observe(self, state: SlotState) -> None:
+        """Pass it on; with the decision before it makes one slot."""
+        began_s = time.perf_counter()
+        self._inner.observe(state)
+        if self.decide_s:  # else it is what was known before the first slot
+            self.both_s.append(self.decide_s[-1] + time.perf_counter() - began_s)
+
+
 def measure_decisions(policy_name: str, slots: int) -> dict[str, Any]:
     """Times of ``decide`` and of ``decide`` and ``observe`` together in a run of that many slots.
 
@@ -59,34 +89,14 @@ def measure_decisions(policy_name: str, slots: int) -> dict[str, Any]:
     settings = ControlSettings(accuracy_target_map=profile.accuracy_target_map)
     total = slots + WARM_UP_SLOTS
     conditions = make_conditions(SCENARIO, profile=profile, slots=total, seed=0)
-    world = World(conditions, profile, settings)
-    policy, forecaster = make_policy(policy_name, settings), Forecaster(settings)
-    numbers = np.random.default_rng(0).standard_normal(REFERENCE_COUNT)
-    decide_s, both_s, reference_s = [], [], []
-    forecaster.observe(world.start())
-    for slot in range(total):
-        forecast = forecaster.forecast(slot, profile.device)
-        began_s = time.perf_counter()
-        decision = policy.decide(forecast)
-        decided_s = time.perf_counter() - began_s
-        state = world.step(decision, slot)
-        began_s = time.perf_counter()
-        policy.observe(state)
-        observed_s = time.perf_counter() - began_s
-        forecaster.observe(state)
-        if slot >= WARM_UP_SLOTS:
-            decide_s.append(decided_s)
-            both_s.append(decided_s + observed_s)
-        if slot % REFERENCE_EVERY == 0:
-            began_s = time.perf_counter()
-            np.sort(numbers)
-            reference_s.append(time.perf_counter() - began_s)
-    unit_s = float(np.median(reference_s))
+    policy = TimedPolicy(make_policy(policy_name, settings))
+    simulate(policy, conditions, profile, settings)
+    unit_s = float(np.median(policy.reference_s))
     return {
         'policy': policy_name,
         'slots': slots,
-        **_quantiles('decide', decide_s, unit_s),
-        **_quantiles('decide_observe', both_s, unit_s),
+        **_quantiles('decide', policy.decide_s[WARM_UP_SLOTS:], unit_s),
+        **_quantiles('decide_observe', policy.both_s[WARM_UP_SLOTS:], unit_s),
         'reference_s': unit_s,
     }
 
