@@ -109,8 +109,9 @@ def draw_energy_rate(canvas: Canvas, document: Document) -> None:
                 facecolors=faces, edgecolors=color,
             )  # fmt: skip
         axis.set_yscale('log')
-        for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
-            ticks(mpl.ticker.LogFormatter(minor_thresholds=(1.5, 0.5)))
+        axis.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 3, 5)))
+        axis.yaxis.set_major_formatter('{x:g}')
+        axis.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
         axis.set_xlim(left=0)
         _label(axis, condition, 'processed frames/s', 'J per processed frame')
     names = {policy for policies in conditions.values() for policy in policies}
@@ -135,7 +136,7 @@ def draw_accuracy(canvas: Canvas, document: Document) -> None:
     axis.axhline(0.0, color='black', linewidth=1)
     axis.axhline(-100.0 * MAP_TOLERANCE, color='black', linewidth=1, linestyle=':')
     axis.set_yscale('symlog', linthresh=1.0)
-    axis.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter('%+g'))
+    axis.yaxis.set_major_formatter('{x:+g}')
     axis.set_xticks(range(len(names)), names, rotation=20, ha='right')
     axis.set_ylabel('mAP less target [points]')
     axis.grid(alpha=0.3)
