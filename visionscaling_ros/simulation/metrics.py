@@ -91,21 +91,3 @@ def cumulative_regret(run: Run, oracle_cost: Series) -> Series:
 def cumulative_fit(run: Run) -> Series:
     """``[sum g]^+`` after each slot, shape (T,) [mAP frames/s]."""
     return np.asarray(np.maximum(np.cumsum(run.constraint), 0.0), np.float64)
-
-
-def growth_exponent(cumulative: Series) -> float:
-    """Exponent p of the growth ``t^p`` of a curve over slots 1 to T.
-
-    Least squares of its logarithm on that of time, at times spaced evenly in the logarithm over
-    the later half of log t (from sqrt T on), so that the start does not count. Where less than
-    half of those points are above 0 there is no growth to speak of: 0.
-    """
-    slots = len(cumulative)
-    times = np.unique(np.geomspace(max(2.0, math.sqrt(slots)), max(slots, 2), 60).astype(int))
-    times = times[times <= slots]
-    values = cumulative[times - 1]
-    positive = values > 0.0
-    if positive.sum() < max(2.0, 0.5 * len(times)):
-        return 0.0
-    slope, _ = np.polyfit(np.log(times[positive]), np.log(values[positive]), 1)
-    return float(slope)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from visionscaling_ros.edge.trace import LinkTrace, load_trace
-from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.edge.trace import LinkTrace
 from visionscaling_ros.simulation.conditions import Series
 from visionscaling_ros.simulation.processes import Draw, dwell, swing, wander
 
@@ -26,30 +24,6 @@ class FadingState:
     median_bps: float
     spread: float
     dwell_s: float
-
-
-def load_traces(folder: str | Path) -> dict[str, LinkTrace]:
-    """Every trace in a folder by its file name without suffix, in order of name.
-
-    ``.csv`` files are CSV traces, all others mahimahi traces (``.up``, ``.down``, ``.mahi``, ...);
-    hidden files and folders are passed over.
-
-    :raises InvalidValueError: no such folder, no trace in it, two of one name, or a file that is
-        no trace, naming file, line and value.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise InvalidValueError('traces', str(folder), 'a folder of trace files')
-    traces: dict[str, LinkTrace] = {}
-    for path in sorted(root.iterdir()):
-        if path.name.startswith('.') or not path.is_file():
-            continue
-        if path.stem in traces:
-            raise InvalidValueError('traces', str(path), f'one file named {path.stem}.*')
-        traces[path.stem] = load_trace(str(path))
-    if not traces:
-        raise InvalidValueError('traces', str(folder), 'a folder with at least one trace file')
-    return traces
 
 
 def recorded(trace: LinkTrace, draw: Draw, *, seed: int) -> Series:
