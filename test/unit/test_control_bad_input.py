@@ -148,7 +148,7 @@ def play(name: str, chosen: ControlSettings, slots: list[tuple[SlotState, Device
 
 
 @pytest.mark.parametrize('name', POLICY_NAMES)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(SETTINGS, st.lists(st.tuples(STATES, DEVICES), min_size=1, max_size=6))
 def test_any_slots_give_a_defined_decision(
     name: str, chosen: ControlSettings, slots: list[tuple[SlotState, DeviceModel]]

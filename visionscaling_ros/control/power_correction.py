@@ -16,6 +16,7 @@ _NOISE = 0.02
 _BIAS_DRIFT = 0.002  # a slot
 _OFFSET_DRIFT = 0.001
 _SUSPECT = 3.0  # standard deviations
+_RADIO_TAIL_S = 15.0  # a radio may be on for so long after it sent (LTE: about 10 s)
 _LEAST_BIAS, _MOST_BIAS = 0.25, 4.0
 _TOLERANCE = 0.01  # corrections smaller than this are not worth a new device model
 
@@ -36,6 +37,7 @@ class PowerCorrection:
         self._var_offset = _PRIOR_OFFSET**2
         self._covariance = 0.0
         self._gate = OutlierGate()
+        self._silent_s = math.inf
         self._built = (1.0, 0.0)
         self.outdated = False  # one moved by more than 1 % since the last ``correct``
 
@@ -55,6 +57,7 @@ class PowerCorrection:
             0.0 < state.power_w < math.inf
             and 0.0 <= utilization <= 1.0
             and 0.0 < frequency_hz < math.inf
+            and 0.0 < state.duration_s < math.inf
             and sent_bps < math.inf
             and device.alpha_w_per_ghz3 > 0.0
         ):
@@ -63,8 +66,12 @@ class PowerCorrection:
         f_ghz = frequency_hz * 1e-9
         dynamic = utilization * device.alpha_w_per_ghz3 * f_ghz * f_ghz * f_ghz / p_max_w
         rest_w = device.base_w + device.beta_w
+        self._silent_s += state.duration_s
         if sent_bps > 0.0:
+            self._silent_s = 0.0
             rest_w += device.radio_fixed_w + device.radio_w_per_mbps * sent_bps * 1e-6
+        elif self._silent_s < _RADIO_TAIL_S:
+            return  # no telling whether the radio is on
         self._update((state.power_w - rest_w) / p_max_w, dynamic)
 
     def correct(self, device: DeviceModel, levels: int) -> DeviceModel:
