@@ -49,9 +49,9 @@ lint: setup
 	@$(IN_ENVIRONMENT) ruff check && mypy
 
 bench: setup
-	@$(IN_ENVIRONMENT) visionscaling bench --traces '$(TRACES)' --seeds 3 --slots 1500 \
+	@$(IN_ENVIRONMENT) visionscaling bench --traces '$(TRACES)' --seeds 3 --slots 1000 \
 	  --json out/bench/standard.json
-	@$(IN_ENVIRONMENT) visionscaling bench --traces '$(TRACES)' --seeds 1 --slots 20000 \
+	@$(IN_ENVIRONMENT) visionscaling bench --seeds 1 --slots 20000 \
 	  --policies visionscaling_meta,visionscaling --no-comparators --json out/bench/long.json
 	@$(IN_ENVIRONMENT) visionscaling bench-decision --json out/bench/decision.json
 	@$(IN_ENVIRONMENT) python -m visionscaling_ros.simulation.results_page out/bench docs
