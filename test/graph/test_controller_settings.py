@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,30 @@ def robot(graph: Any, tmp_path: Path) -> Robot:
     made = Robot(graph, free_port(), tmp_path, **start)
     made.wait(topics.SLOT_DECISION, SlotDecision, lambda d: d.slot >= 3)
     return made
+
+
+def test_what_a_policy_learned_outlasts_the_controller(graph: Any, tmp_path: Path) -> None:
+    file = tmp_path / 'state' / 'policies.json'
+    start = {'policy': 'autoscale', 'accuracy_target_map': 0.1, 'policy_state_file': str(file)}
+    robot = Robot(graph, free_port(), tmp_path, **start)
+    robot.wait(topics.SLOT_DECISION, SlotDecision, lambda d: d.slot >= 5)
+    assert not file.exists()
+    assert robot.controller.stop() == 0
+    learned = json.loads(file.read_text())
+    assert learned['policies']['autoscale']['values']
+    file.write_text('{"policies": {"autoscale": 3}}')
+    controller = graph.start('controller_node', parameters={'slot_duration_s': 0.5, **start})
+    controller.wait_for_output('policies start anew')
+    assert file.with_name('policies.json.bad').exists()
+    robot.wait(topics.SLOT_DECISION, SlotDecision, lambda d: d.slot >= 2)
+    assert controller.stop() == 0
+    file.write_text(json.dumps(learned))
+    controller = graph.start('controller_node', parameters={'slot_duration_s': 0.5, **start})
+    assert graph.observer.get_parameter(CONTROLLER, 'policy') == 'autoscale'  # it is up
+    file.unlink()
+    assert controller.stop() == 0
+    kept, before = (d['policies']['autoscale'] for d in (json.loads(file.read_text()), learned))
+    assert kept['values'].keys() >= before['values'].keys()
 
 
 def decision_of(robot: Robot, predicate: Any) -> SlotDecision:

@@ -7,12 +7,14 @@ import math
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from visionscaling_ros import msg
 from visionscaling_ros.control.evaluation import RunningFit, evaluate_slot
 from visionscaling_ros.control.forecast import Forecast, Forecaster
 from visionscaling_ros.control.policy_pool import PolicyPool
+from visionscaling_ros.control.policy_state_file import read_policy_states, write_policy_states
 from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotDecision, SlotState
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.nodes import topics
@@ -25,6 +27,8 @@ from visionscaling_ros.nodes.controller_parameters import (
 from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, slot_state_to_msg
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.slot_merger import SlotMerger
+
+SAVE_SLOTS = 60  # so often what policies learned is written down
 
 
 class ControllerNode(ManagedNode):
@@ -74,7 +78,12 @@ class ControllerNode(ManagedNode):
         settings = make_settings(self.parameters)
         self._forecaster = Forecaster(settings, self.parameters['slot_duration_s'])
         self._policies = PolicyPool(self.parameters['policy'], settings)
+        self._load_policy_states()
         self.every(self.parameters['slot_duration_s'], self._end_slot)
+
+    def deactivate(self) -> None:
+        """Keep what was learned."""
+        self._save_policy_states()
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """What is being decided, and what stands in the way."""
@@ -95,6 +104,31 @@ class ControllerNode(ManagedNode):
             'expected_map': decision.expected_map,
             'expected_power_w': decision.expected_power_w,
         }  # fmt: skip
+
+    def _load_policy_states(self) -> None:
+        path = self._state_file()
+        if path is None:
+            return
+        try:
+            self._policies.load(read_policy_states(path))
+        except InvalidValueError as error:
+            aside = path.replace(path.with_name(f'{path.name}.bad'))
+            self.warn('state file', f'{error}; moved to {aside}, policies start anew')
+        except OSError as error:
+            self.warn('state file', f'policy_state_file: {error}; policies start anew')
+
+    def _save_policy_states(self) -> None:
+        path, states = self._state_file(), self._policies.states()
+        if path is None or not states:
+            return
+        try:
+            write_policy_states(path, states)
+        except OSError as error:
+            self.warn('state file', f'policy_state_file: {error}; what was learned is not kept')
+
+    def _state_file(self) -> Path | None:
+        name = self.parameters['policy_state_file']
+        return Path(name).expanduser() if name else None
 
     def _end_slot(self) -> None:
         policy = self._decision.policy if self._decision else ''
@@ -150,6 +184,8 @@ class ControllerNode(ManagedNode):
 
     def _decide(self, forecast: Forecast) -> None:
         self._slot = forecast.slot
+        if self._slot % SAVE_SLOTS == 0:
+            self._save_policy_states()
         started_s = time.perf_counter()
         decision = self._policies.current.decide(forecast)
         self._decision = dataclasses.replace(

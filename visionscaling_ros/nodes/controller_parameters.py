@@ -87,7 +87,7 @@ PARAMETERS = (
     Parameter(
         'policy_state_file',
         '',
-        'Where what policies learned is kept from one run to the next; empty: nowhere',
+        'File that keeps what policies learned from one run to the next; empty: none',
     ),
     *(_declare(*setting) for setting in SETTINGS),
 )
