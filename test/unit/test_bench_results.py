@@ -24,6 +24,7 @@ from visionscaling_ros.simulation.report import (
     HEADINGS,
     by_condition,
     condition_cells,
+    overview_cells,
     percent,
     print_report,
 )
@@ -124,11 +125,21 @@ def test_the_table_names_the_best_rival_and_who_misses_the_target(
     assert lines['fixed'][HEADINGS.index('p95 ms')] == '-'
 
 
+def test_the_overview_has_a_line_for_every_condition(document: dict[str, Any]) -> None:
+    lines = overview_cells([*document['rows'], row('dms', 'outages', 0)])
+    expected = ('fixed', '-114 %', '-', '+0.0000', '-', '-')
+    assert lines == [
+        ('synthetic, steady', *expected),
+        ('synthetic, slow_drift', *expected),
+        ('synthetic, outages', '-', '-', '-', '-', '-', '-'),
+    ]
+
+
 def test_changes_beyond_measure_are_cut() -> None:
     assert percent(-0.3) == '-30 %'
     assert percent(math.inf) == '> +999 %'
     assert percent(-20.0) == '< -999 %'
-    assert percent(math.nan) == ''
+    assert percent(math.nan) == '-'
 
 
 def test_the_report_says_what_failed_and_what_is_missed(

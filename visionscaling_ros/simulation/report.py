@@ -12,10 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from visionscaling_ros.simulation.verdict import (
+    DEFAULT_POLICY,
+    PUBLISHED_POLICY,
     Claim,
     Condition,
+    Row,
+    against_best_static,
     best_rival,
     claims,
+    means_by_condition,
     meets_target,
     regret_reduction,
 )
@@ -27,6 +32,10 @@ HEADINGS = (
 MOST_PERCENT = 999.0
 FILE_COLUMNS = 140
 
+OVERVIEW_HEADINGS = (
+    'condition', 'best rival', 'meta regret', 'published', 'mAP - target', 'J/frame vs static',
+    'frames/s vs static',
+)  # fmt: skip
 DECISION_HEADINGS = (
     'policy', 'decide ms', 'p95', 'p99', 'with observe ms', 'p95', 'p99', 'over reference',
 )  # fmt: skip
@@ -68,6 +77,34 @@ def condition_cells(entries: Sequence[Intervals]) -> list[tuple[str, ...]]:
             _number(means['dropped'], '.0f'),
             _number(means['switches'], '.0f'),
             _number(1e3 * means['decision_s_median'], '.2f'),
+        ))
+    return lines
+
+
+def overview_cells(rows: Iterable[Row]) -> list[tuple[str, ...]]:
+    """One line of text per condition, in the order of OVERVIEW_HEADINGS.
+
+    Regrets of ``visionscaling_meta`` and ``visionscaling`` against that of the best rival; what
+    follows is of ``visionscaling_meta``, its energy and rate against the best static point.
+    """
+    lines = []
+    for condition, policies in means_by_condition(rows).items():
+        rival = best_rival(policies)
+        regrets = [
+            percent(
+                -regret_reduction(
+                    policies[name]['dynamic_regret'], policies[rival]['dynamic_regret']
+                )
+            )
+            if rival is not None and name in policies
+            else '-'
+            for name in (DEFAULT_POLICY, PUBLISHED_POLICY)
+        ]
+        own = policies.get(DEFAULT_POLICY)
+        gap = math.nan if own is None else own['map'] - own['map_target']
+        against = [percent(change) for change in against_best_static(policies, DEFAULT_POLICY)]
+        lines.append((
+            ', '.join(condition), rival or '-', *regrets, _number(gap, '+.4f'), *against
         ))
     return lines
 
@@ -114,6 +151,7 @@ def print_report(document: Mapping[str, Any]) -> None:
     for (trace, scenario), entries in by_condition(document['summary']).items():
         print_table(f'{trace}, {scenario}', HEADINGS, condition_cells(entries))
     console.print('* misses the accuracy target. Means over seeds; regret ± 95 % interval.')
+    print_table('Overview', OVERVIEW_HEADINGS, overview_cells(document['rows']))
     print_claims(console, claims(document['rows']))
     for failure in document['meta']['failures']:
         console.print(f'failed: {failure["name"]}: {failure["error"]}', markup=False)
@@ -134,7 +172,7 @@ def print_claims(console: Console, found: Sequence[Claim]) -> None:
 def percent(share: float) -> str:
     """A change as text; what is beyond measure is cut."""
     if math.isnan(share):
-        return ''
+        return '-'
     value = 100.0 * share
     if abs(value) > MOST_PERCENT:
         return f'{"<" if value < 0.0 else ">"} {math.copysign(MOST_PERCENT, value):+.0f} %'
