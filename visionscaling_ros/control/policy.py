@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from visionscaling_ros.control.policies.fixed import FixedPolicy
 from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.policies.autoscale import AutoscalePolicy
+from visionscaling_ros.control.policies.cutedge import CutEdgePolicy
+from visionscaling_ros.control.policies.dms import DmsPolicy
+from visionscaling_ros.control.policies.edge_only import EdgeOnlyPolicy
+from visionscaling_ros.control.policies.fixed import FixedPolicy
+from visionscaling_ros.control.policies.governor import GovernorPolicy
+from visionscaling_ros.control.policies.local_only import LocalOnlyPolicy
 from visionscaling_ros.control.policies.saddle_point import SaddlePointPolicy
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import SlotDecision, SlotState
@@ -28,7 +35,17 @@ class Policy(Protocol):
         """Learn from the slot that just ended, decided by this policy or not."""
 
 
-POLICY_NAMES = ('visionscaling', 'fixed', 'local_only')
+_FACTORIES: dict[str, Callable[[ControlSettings], Policy]] = {
+    'visionscaling': SaddlePointPolicy,
+    'autoscale': AutoscalePolicy,
+    'dms': DmsPolicy,
+    'cutedge': CutEdgePolicy,
+    'fixed': FixedPolicy,
+    'local_only': LocalOnlyPolicy,
+    'edge_only': EdgeOnlyPolicy,
+    'governor': GovernorPolicy,
+}
+POLICY_NAMES = tuple(_FACTORIES)
 
 
 def make_policy(name: str, settings: ControlSettings) -> Policy:
@@ -36,10 +53,7 @@ def make_policy(name: str, settings: ControlSettings) -> Policy:
 
     :raises InvalidValueError: there is none of that name.
     """
-    if name == 'visionscaling':
-        return SaddlePointPolicy(settings)
-    if name == 'local_only':
-        return SaddlePointPolicy(settings, name=name, use_edge=False)
-    if name == 'fixed':
-        return FixedPolicy(settings)
-    raise InvalidValueError('policy', name, ', '.join(POLICY_NAMES))
+    factory = _FACTORIES.get(name)
+    if factory is None:
+        raise InvalidValueError('policy', name, ', '.join(POLICY_NAMES))
+    return factory(settings)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-
-import numpy as np
 
 from visionscaling_ros.control.forecast import Forecast
-from visionscaling_ros.control.problem import SlotProblem
-from visionscaling_ros.control.realisation import assemble
+from visionscaling_ros.control.policies.choice import ChoiceCache, Choices, arrivals_fps
+from visionscaling_ros.control.policies.rates import Rate, decide_rates
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import Allocation, OperatingPoint, Origin, SlotDecision, SlotState
+from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
 
 
 class FixedPolicy:
@@ -19,67 +16,55 @@ class FixedPolicy:
 
     Without a model named, or with one this robot lacks: the largest model that meets the accuracy
     target (the configuration of highest accuracy), at full clock, on the robot: the baseline
-    everything is compared with. Frames beyond what it carries are the dispatcher's to drop.
+    everything is compared with. Frames beyond what it carries are the dispatcher's to drop, and
+    the uplink is not paced.
     """
 
     name = 'fixed'
 
     def __init__(self, settings: ControlSettings) -> None:
         self.settings = settings
+        self._cache = ChoiceCache()
+        self._choices: Choices | None = None
+        self._chosen: int | None = None
+        self._level = 0
 
     def decide(self, forecast: Forecast) -> SlotDecision:
         """The same allocation every slot, at the rate frames arrive."""
         settings = self.settings
-        at_edge = settings.fixed_origin == 'edge'
-        problem = SlotProblem.build(forecast, settings, use_edge=at_edge)
-        level = self._level(problem)
-        carried_fps = np.zeros(len(problem.points))
-        nothing = np.zeros_like(carried_fps)
-        chosen = self._choice(problem.points)
-        if chosen is not None:
-            carried_fps[chosen] = _carried_fps(problem, chosen, level, at_edge)
-        rates = (nothing, carried_fps) if at_edge else (carried_fps, nothing)
-        decision = assemble(
-            problem, *rates, level, slot=forecast.slot, settings=settings
-        )
-        allocations: tuple[Allocation, ...] = ()
-        if chosen is not None and problem.arrival_fps > 0.0:
-            point = problem.points[chosen]
-            origin = Origin.EDGE if at_edge else Origin.LOCAL
-            allocations = (
-                Allocation(point.model, point.input_size_px, origin, problem.arrival_fps),
+        choices = self._cache.get(forecast, settings)
+        if choices is not self._choices:
+            self._choices = choices
+            self._chosen = self._choice(choices)
+            self._level = self._clock_level(choices)
+        chosen = self._chosen
+        arrival_fps = arrivals_fps(forecast) if chosen is not None else 0.0
+        if settings.fixed_origin == 'edge' and settings.allow_edge:
+            rates: tuple[Rate, ...] = ((chosen or 0, Origin.EDGE, arrival_fps),)
+            link = choices.link(forecast, settings)
+            decision = decide_rates(
+                choices, forecast, settings, self.name, rates, level=self._level, link=link
             )
-        return dataclasses.replace(
-            decision, allocations=allocations, tx_rate_bps=0.0, policy=self.name
-        )
+            return dataclasses.replace(decision, tx_rate_bps=0.0)
+        rates = ((chosen or 0, Origin.LOCAL, arrival_fps),)
+        return decide_rates(choices, forecast, settings, self.name, rates, level=self._level)
 
     def observe(self, state: SlotState) -> None:
         """Nothing is learned."""
 
-    def _choice(self, points: tuple[OperatingPoint, ...]) -> int | None:
-        settings = self.settings
+    def _choice(self, choices: Choices) -> int | None:
+        settings, points = self.settings, choices.points
         named = [
             k
             for k, p in enumerate(points)
             if settings.fixed_model in ('', p.model)
             and settings.fixed_input_size_px in (0, p.input_size_px)
         ]
-        return max(
-            named or range(len(points)), key=lambda k: points[k].accuracy_map, default=None
-        )
+        return max(named, key=lambda k: points[k].accuracy_map, default=choices.most_accurate)
 
-    def _level(self, problem: SlotProblem) -> int:
+    def _clock_level(self, choices: Choices) -> int:
         wanted_hz = self.settings.fixed_frequency_hz
         if wanted_hz <= 0.0:
-            return len(problem.levels_hz) - 1
-        distance_hz = [abs(level_hz - wanted_hz) for level_hz in problem.levels_hz]
+            return choices.top
+        distance_hz = [abs(level_hz - wanted_hz) for level_hz in choices.levels_hz]
         return distance_hz.index(min(distance_hz))
-
-
-def _carried_fps(problem: SlotProblem, chosen: int, level: int, at_edge: bool) -> float:
-    """What of the arriving frames one configuration can carry [frames/s]."""
-    point = problem.points[chosen]
-    if not at_edge:
-        return min(problem.arrival_fps, 1.0 / point.local_latency_s(problem.levels_hz[level]))
-    upload_bits = point.upload_bits if point.upload_bits > 0.0 else math.inf
-    return min(problem.arrival_fps, float(problem.bounds[2]) / upload_bits)
