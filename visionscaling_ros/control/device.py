@@ -26,6 +26,7 @@ class DeviceModel:
     :param base_w: power of the rest of the computer [W].
     :param radio_fixed_w: power of a sending radio, tail included [W].
     :param radio_w_per_mbps: power a rate of 1 Mbit/s adds [W].
+    :param radio_tail_s: time the radio stays on after it sent [s].
     :param frequency_hz: the clock it runs at, of use where it cannot be set [Hz].
     :param rated_power_w: power that counts as 1 in the cost [W]; 0: the most it takes by this
         model. Set in a corrected model, so that a correction does not move the weights.
@@ -37,6 +38,7 @@ class DeviceModel:
     base_w: float = 0.0
     radio_fixed_w: float = 0.0
     radio_w_per_mbps: float = 0.0
+    radio_tail_s: float = 0.0
     frequency_hz: float = math.nan
     rated_power_w: float = 0.0
 
@@ -90,6 +92,7 @@ _POWERS = (
     'base_w',
     'radio_fixed_w',
     'radio_w_per_mbps',
+    'radio_tail_s',
     'rated_power_w',
 )
 

@@ -90,5 +90,6 @@ def _figures(device: DeviceModel) -> tuple[object, ...]:
         device.base_w,
         device.radio_fixed_w,
         device.radio_w_per_mbps,
+        device.radio_tail_s,
         device.rated_power_w,
     )

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visionscaling_ros.control.frontier import Indices
+from visionscaling_ros.control.frontier import Flags, Indices
 from visionscaling_ros.control.projections import Vector
 from visionscaling_ros.control.rate_utility import HALF_RATE_FPS
 from visionscaling_ros.control.resource import Resource
 
 _LARGEST_PRICE = 2.0**40  # of accuracy, searching one that meets the constraint
-_PRICES = 7  # tried at once between the multiplier and where the queue would go
+_PRICES = 6  # tried at once between the multiplier and where the queue would go
+_PARTS = np.linspace(0.0, 1.0, _PRICES)
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,10 @@ class RowProblem:
     subject to ``P <= a``, ``sum t l <= T``, ``sum b o <= c`` (and ``sum sigma o <= q``), rates not
     negative: the problem of design section 6 with the GPU clock fixed.
 
-    :param local: busy time on the robot, price E.
-    :param edge: uplink and server, price D.
+    :param local: busy time on the robot, at price E, and merits A - A*.
+    :param edge: uplink and server, at price D.
     :param fixed_cost: F, shape (R,).
     :param arrival_fps: a, shape (R,).
-    :param target_map: A*, shape (R,).
     :param worth: w and U.
     """
 
@@ -73,7 +73,6 @@ class RowProblem:
     edge: Resource
     fixed_cost: Vector
     arrival_fps: Vector
-    target_map: Vector
     worth: RateWorth
 
     def rows(self, chosen: Indices) -> RowProblem:
@@ -83,7 +82,6 @@ class RowProblem:
             self.edge.rows(chosen),
             self.fixed_cost[chosen],
             self.arrival_fps[chosen],
-            self.target_map[chosen],
             self.worth,
         )
 
@@ -119,17 +117,17 @@ def solve(problem: RowProblem, multiplier: Vector) -> RowPoint:
     Frames are taken in the order of their marginal cost, local and offloaded ones, while the next
     is worth more than it costs. Exact, as marginal costs rise and the utility is concave.
     """
-    local_slope, local_length = problem.local.offers(multiplier, problem.target_map)
-    edge_slope, edge_length = problem.edge.offers(multiplier, problem.target_map)
+    local_slope, local_length = problem.local.offers(multiplier)
+    edge_slope, edge_length = problem.edge.offers(multiplier)
     slope = np.concatenate([local_slope, edge_slope], axis=1)
     length = np.concatenate([local_length, edge_length], axis=1)
     order = slope.argsort(axis=1, kind='stable')
-    slope = np.take_along_axis(slope, order, 1)
-    length = np.take_along_axis(length, order, 1)
+    order += np.arange(0, slope.size, slope.shape[1])[:, None]  # in the flattened array
+    length = length.take(order)
     start = length.cumsum(axis=1) - length
-    until = np.minimum(problem.worth.worth_until(slope), problem.arrival_fps[:, None])
+    until = np.minimum(problem.worth.worth_until(slope.take(order)), problem.arrival_fps[:, None])
     taken = np.empty_like(length)
-    np.put_along_axis(taken, order, np.minimum(np.maximum(until - start, 0.0), length), 1)
+    taken.put(order, np.minimum(np.maximum(until - start, 0.0), length))
     split = local_slope.shape[1]
     return point(
         problem, problem.local.rates(taken[:, :split]), problem.edge.rates(taken[:, split:])
@@ -140,15 +138,15 @@ def point(problem: RowProblem, local_fps: Vector, edge_fps: Vector) -> RowPoint:
     """Cost and constraint of rates."""
     processed_fps = local_fps.sum(axis=1) + edge_fps.sum(axis=1)
     cost = problem.fixed_cost + problem.worth.cost(processed_fps)
-    constraint = problem.target_map * processed_fps
+    constraint = np.zeros_like(cost)
     for resource, rates in ((problem.local, local_fps), (problem.edge, edge_fps)):
-        cost = cost + resource.price * np.einsum('rv,rv->r', rates, resource.use)
-        constraint = constraint - np.einsum('rv,rv->r', rates, resource.accuracy)
+        cost += np.einsum('rv,rv->r', rates, resource.energy)
+        constraint -= np.einsum('rv,rv->r', rates, resource.merit)
     return RowPoint(local_fps, edge_fps, cost, constraint)
 
 
 def solve_queued(
-    problem: RowProblem, at_queue: RowPoint, multiplier: float, step: float
+    problem: RowProblem, at_queue: RowPoint, multiplier: Vector, step: float
 ) -> RowPoint:
     r"""Least ``phi + ([lambda + mu g]^+)^2 / (2 mu)`` of every row.
 
@@ -159,16 +157,19 @@ def solve_queued(
     ``[lambda + mu g(x(lambda))]^+``. The points at a few prices in between are solved at once, and
     the two around it, both optimal at almost the same price, are mixed.
 
-    :param at_queue: ``solve(problem, lambda)``.
-    :param multiplier: lambda.
+    :param at_queue: ``solve(problem, [lambda]^+)``.
+    :param multiplier: lambda, shape (R,); below 0 it is a credit: so much less is asked of g.
     :param step: mu, above 0.
     """
     count = len(problem.arrival_fps)
+    near = np.maximum(multiplier, 0.0)
     far = np.maximum(multiplier + step * at_queue.constraint, 0.0)
-    prices = np.linspace(np.minimum(multiplier, far), np.maximum(multiplier, far), _PRICES, axis=1)
+    least = np.minimum(near, far)[:, None]
+    prices = least + _PARTS * np.abs(far - near)[:, None]
+    queue = multiplier[:, None]
     rows = np.arange(count)
     tried = solve(problem.rows(np.repeat(rows, _PRICES)), prices.ravel())
-    too_low = prices < multiplier + step * tried.constraint.reshape(prices.shape)
+    too_low = prices < queue + step * tried.constraint.reshape(prices.shape)
     above = np.minimum(too_low.sum(axis=1), _PRICES - 1)
     below = np.maximum(above - 1, 0)
     price = 0.5 * (prices[rows, below] + prices[rows, above])
@@ -178,10 +179,14 @@ def solve_queued(
     )
 
 
-def queued_cost(point_: RowPoint, multiplier: float, step: float) -> Vector:
-    """``phi + ([lambda + mu g]^+)^2 / (2 mu)``, shape (R,)."""
-    price = np.maximum(multiplier + step * point_.constraint, 0.0)
-    cost: Vector = point_.cost + price * price * (0.5 / step)
+def queued_cost(point_: RowPoint, multiplier: Vector, step: float) -> Vector:
+    """``phi + ([lambda + mu g]^+)^2 / (2 mu) - ([lambda]^+)^2 / (2 mu)``, shape (R,).
+
+    The cost where g is 0; near ``phi + lambda g`` otherwise.
+    """
+    before = np.maximum(multiplier, 0.0)
+    after = np.maximum(multiplier + step * point_.constraint, 0.0)
+    cost: Vector = point_.cost + (after * after - before * before) * (0.5 / step)
     return cost
 
 
@@ -208,7 +213,7 @@ def solve_constrained(problem: RowProblem, iterations: int) -> tuple[RowPoint, V
     return _mix(problem, below, above, zeros), high
 
 
-def _choose(first: Vector, one: RowPoint, other: RowPoint) -> RowPoint:
+def _choose(first: Flags, one: RowPoint, other: RowPoint) -> RowPoint:
     """Rows of ``one`` where ``first``, else of ``other``."""
     wide = first[:, None]
     return RowPoint(

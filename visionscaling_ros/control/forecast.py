@@ -13,7 +13,7 @@ from visionscaling_ros.control.point_forecast import PointForecast
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotDecision, SlotState
 
-CAPACITY_QUANTILES = (0.35, 0.5, 0.65)
+CAPACITY_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _MAP_ROUNDING = 1e-6  # accuracies come in single precision
 IDLE_ARRIVAL_FPS = 1.0  # expected while nothing arrives, so that the first frame is processed
 
@@ -45,6 +45,12 @@ class Forecast:
     device: DeviceModel
     exploration_fps: float = 0.0
     capacity_quantiles_bps: tuple[float, ...] = ()
+
+    @property
+    def median_capacity_bps(self) -> float:
+        """What the uplink carries as likely as not; ``capacity_bps`` where only that is known."""
+        quantiles_bps = self.capacity_quantiles_bps
+        return quantiles_bps[len(quantiles_bps) // 2] if quantiles_bps else self.capacity_bps
 
 
 class Forecaster:
@@ -89,10 +95,8 @@ class Forecaster:
         capacity_bps = exploration_fps = 0.0
         quantiles_bps: tuple[float, ...] = ()
         if reachable and edge.believed(settings, points.least_upload_bits):
-            low, middle, high = CAPACITY_QUANTILES
-            quantile_bps = edge.quantile_bps
-            quantiles_bps = (quantile_bps(low), quantile_bps(middle), quantile_bps(high))
-            capacity_bps = quantile_bps(settings.capacity_quantile)
+            quantiles_bps = tuple([edge.quantile_bps(q) for q in CAPACITY_QUANTILES])
+            capacity_bps = edge.quantile_bps(settings.capacity_quantile)
         elif reachable:
             exploration_fps = settings.exploration_fps
             capacity_bps = exploration_fps * points.largest_upload_bits

@@ -113,13 +113,23 @@ class SlotProblem:
 
     def cost_slope(self, shares: Vector, settings: ControlSettings) -> Vector:
         """Gradient of the cost in the rates, at the shares given [cost per frame/s]."""
-        processed_fps = self.arrival_fps * float(shares.sum())
-        rate_slope = settings.weight_rate * rate_utility_slope(
+        processed_fps = np.array(self.arrival_fps * float(shares.sum()))
+        return self.energy_slope(settings) - self.rate_slope(processed_fps, settings)
+
+    def energy_slope(self, settings: ControlSettings) -> Vector:
+        """What the energy of a frame costs in each variable, shape (n,) [cost per frame/s]."""
+        slope: Vector = settings.weight_energy / self.device.p_max_w * self.energy_j
+        return slope
+
+    def rate_slope(self, processed_fps: Vector, settings: ControlSettings) -> Vector:
+        """What one frame/s more is worth at these rates, any shape [cost per frame/s]."""
+        slope: Vector = settings.weight_rate * rate_utility_slope(
             processed_fps, settings.full_rate_fps
         )
-        if processed_fps < settings.min_processed_fps:
-            rate_slope += settings.weight_rate / settings.min_processed_fps
-        return settings.weight_energy / self.device.p_max_w * self.energy_j - rate_slope
+        if settings.min_processed_fps > 0.0:
+            short = processed_fps < settings.min_processed_fps
+            slope = slope + settings.weight_rate / settings.min_processed_fps * short
+        return slope
 
     def local_fps(self, shares: Vector) -> Vector:
         """Rates run locally, summed over clock levels, shape (K,) [frames/s]."""

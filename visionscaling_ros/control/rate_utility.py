@@ -8,6 +8,8 @@ pipeline reached at 1, 2, 3, 5, 10, 15 and 30 processed frames/s, means over fou
 
 from __future__ import annotations
 
+from visionscaling_ros.control.projections import Vector
+
 HALF_RATE_FPS = 0.742  # half of what an endless rate is worth is reached here
 
 
@@ -16,10 +18,11 @@ def rate_utility(processed_fps: float, full_rate_fps: float) -> float:
     return processed_fps / (processed_fps + HALF_RATE_FPS) / rate_utility_scale(full_rate_fps)
 
 
-def rate_utility_slope(processed_fps: float, full_rate_fps: float) -> float:
-    """Derivative of :func:`rate_utility` in P [s/frame]."""
+def rate_utility_slope(processed_fps: Vector, full_rate_fps: float) -> Vector:
+    """Derivative of :func:`rate_utility` in P, any shape [s/frame]."""
     scale = rate_utility_scale(full_rate_fps)
-    return HALF_RATE_FPS / (processed_fps + HALF_RATE_FPS) ** 2 / scale
+    slope: Vector = HALF_RATE_FPS / (processed_fps + HALF_RATE_FPS) ** 2 / scale
+    return slope
 
 
 def rate_utility_scale(full_rate_fps: float) -> float:

@@ -1,29 +1,30 @@
-"""What a resource can carry at which marginal cost: busy time on the robot, the uplink, a server."""
+"""What a resource carries at which marginal cost: the robot's time, the uplink, a server."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from visionscaling_ros.control.frontier import Flags, Indices, envelope
+from visionscaling_ros.control.frontier import Indices
 from visionscaling_ros.control.projections import Vector
+
+_NO_STEP = 1e-12  # of a rate: this much more of it is none
 
 
 class Resource(Protocol):
     """Configurations that share a resource; every method works on R rows at once.
 
-    ``index`` holds the configuration of each column, ``use`` what a frame in it takes of the
-    resource, ``accuracy`` its mAP, all of shape (R, V); ``price`` the cost of a unit, shape (R,).
+    :ivar index: configuration of each column, shape (R, V).
+    :ivar energy: cost of the energy a frame/s in it takes, shape (R, V) [cost per frame/s].
+    :ivar merit: its accuracy above the target, shape (R, V) [mAP].
     """
 
     index: Indices
-    use: Vector
-    accuracy: Vector
-    price: Vector
+    energy: Vector
+    merit: Vector
 
-    def offers(self, multiplier: Vector, target: Vector) -> tuple[Vector, Vector]:
+    def offers(self, multiplier: Vector) -> tuple[Vector, Vector]:
         """Frames/s on offer, dearer and dearer: marginal costs and lengths, shape (R, S) each."""
 
     def rates(self, taken: Vector) -> Vector:
@@ -33,7 +34,6 @@ class Resource(Protocol):
         """The same for some rows, repeats allowed."""
 
 
-@dataclass
 class OneResource:
     """One resource of limited amount: n frames/s are carried best along a concave envelope.
 
@@ -44,51 +44,37 @@ class OneResource:
 
     :param index: vertices from highest accuracy to least use, the last repeated, shape (R, V).
     :param use: shape (R, V), above 0.
-    :param accuracy: shape (R, V) [mAP].
-    :param price: shape (R,).
+    :param merit: accuracy above the target, shape (R, V) [mAP].
+    :param price: cost of a unit of the resource, shape (R,).
     :param budget: shape (R,); 0 where nothing can be carried.
     """
 
-    index: Indices
-    use: Vector
-    accuracy: Vector
-    price: Vector
-    budget: Vector
-
-    def __post_init__(self) -> None:
-        use, accuracy = self.use, self.accuracy
-        self._columns = np.arange(use.shape[1])
-        self._full = self.budget[:, None] / use
+    def __init__(
+        self, index: Indices, *, use: Vector, merit: Vector, price: Vector, budget: Vector
+    ) -> None:
+        self.index, self.merit = index, merit
+        self.energy = price[:, None] * use
+        self._full = budget[:, None] / use
         self._step = np.zeros_like(use)
         self._step[:, 1:] = np.maximum(self._full[:, 1:] - self._full[:, :-1], 0.0)
-        # Accuracy one frame more adds on the way to a vertex from the one before it, which takes
+        # Merit one frame more adds on the way to a vertex from the one before it, which takes
         # none of the resource: where the chord of the two meets use 0.
         self._gain = np.zeros_like(use)
         run = use[:, :-1] - use[:, 1:]
-        chord = accuracy[:, 1:] * use[:, :-1] - accuracy[:, :-1] * use[:, 1:]
+        chord = merit[:, 1:] * use[:, :-1] - merit[:, :-1] * use[:, 1:]
         np.divide(chord, run, out=self._gain[:, 1:], where=run > 0.0)
+        self._columns = np.arange(use.shape[1])
         self._length = self._full
 
-    @classmethod
-    def build(
-        cls, use: Vector, accuracy: Vector, usable: Flags, price: Vector, budget: Vector
-    ) -> OneResource:
-        """From all configurations: use (R, K), accuracy (K,), usable (R, K)."""
-        index = envelope(use, np.broadcast_to(accuracy, use.shape), usable)
-        any_usable = usable.any(axis=1)
-        use = np.where(any_usable[:, None], np.take_along_axis(use, index, 1), 1.0)
-        return cls(index, use, accuracy[index], price, np.where(any_usable, budget, 0.0))
-
-    def offers(self, multiplier: Vector, target: Vector) -> tuple[Vector, Vector]:
+    def offers(self, multiplier: Vector) -> tuple[Vector, Vector]:
         """Marginal costs and lengths, shape (R, V); nothing before the cheapest vertex."""
         worth = multiplier[:, None]
-        cost = self.price[:, None] * self.use - worth * (self.accuracy - target[:, None])
+        cost = self.energy - worth * self.merit
         first = cost.argmin(axis=1)[:, None]
-        slope = worth * (target[:, None] - self._gain)
-        slope = np.where(self._columns == first, cost, slope)
-        slope = np.where(self._columns < first, -np.inf, slope)
-        begin = np.where(self._columns == first, self._full, 0.0)
-        self._length = np.where(self._columns > first, self._step, begin)
+        is_first, is_after = self._columns == first, self._columns > first
+        slope = np.where(is_after, -worth * self._gain, -np.inf)
+        slope = np.where(is_first, cost, slope)
+        self._length = self._step * is_after + self._full * is_first
         # Convex but for rounding; frames must reach a vertex before they go on to the next.
         return np.maximum.accumulate(slope, axis=1), self._length
 
@@ -101,13 +87,15 @@ class OneResource:
 
     def rows(self, chosen: Indices) -> OneResource:
         """The same for some rows, repeats allowed."""
-        return OneResource(
-            self.index[chosen],
-            self.use[chosen],
-            self.accuracy[chosen],
-            self.price[chosen],
-            self.budget[chosen],
-        )
+        some = object.__new__(OneResource)
+        some.index, some.merit, some.energy = (
+            self.index[chosen], self.merit[chosen], self.energy[chosen]
+        )  # fmt: skip
+        some._full, some._step, some._gain = (
+            self._full[chosen], self._step[chosen], self._gain[chosen]
+        )  # fmt: skip
+        some._columns, some._length = self._columns, some._full
+        return some
 
 
 class TwoResources:
@@ -118,9 +106,8 @@ class TwoResources:
     convex hull of all corners' rate and cost; it is walked from 0 to the steepest, row by row.
 
     :param index: configurations, shape (R, V).
-    :param use: shape (R, V), above 0 where usable.
-    :param accuracy: shape (R, V) [mAP].
-    :param usable: shape (R, V).
+    :param use: shape (R, V), above 0.
+    :param merit: accuracy above the target, shape (R, V) [mAP].
     :param price: of the first resource, shape (R,).
     :param budget: of the first resource, shape (R,).
     :param second: use of the other resource, shape (R, V), not negative.
@@ -130,41 +117,39 @@ class TwoResources:
     def __init__(
         self,
         index: Indices,
+        *,
         use: Vector,
-        accuracy: Vector,
-        usable: Flags,
+        merit: Vector,
         price: Vector,
         budget: Vector,
         second: Vector,
         second_budget: Vector,
     ) -> None:
-        self.index, self.accuracy, self.price = index, accuracy, price
-        self.use = np.where(usable, use, 0.0)
-        self._arguments = (index, use, accuracy, usable, price, budget, second, second_budget)
+        self.index, self.merit = index, merit
+        self.energy = price[:, None] * use
         self._corners = np.concatenate(
             [
-                _single_corners(use, usable, budget, second, second_budget),
-                _pair_corners(use, usable, budget, second, second_budget),
+                _single_corners(use, budget, second, second_budget),
+                _pair_corners(use, budget, second, second_budget),
             ],
             axis=1,
         )
         self._rate = self._corners.sum(axis=2)
-        self._energy = price[:, None] * np.einsum('rck,rk->rc', self._corners, self.use)
-        self._merit = np.einsum('rck,rk->rc', self._corners, self.accuracy)
+        self._corner_energy = np.einsum('rck,rk->rc', self._corners, self.energy)
+        self._corner_merit = np.einsum('rck,rk->rc', self._corners, merit)
         self._steps: list[tuple[Vector, Vector]] = []
 
-    def offers(self, multiplier: Vector, target: Vector) -> tuple[Vector, Vector]:
+    def offers(self, multiplier: Vector) -> tuple[Vector, Vector]:
         """Marginal costs and lengths along the hull, shape (R, S)."""
-        worth = multiplier[:, None]
-        cost = self._energy - worth * (self._merit - target[:, None] * self._rate)
+        cost = self._corner_energy - multiplier[:, None] * self._corner_merit
         rows = np.arange(len(cost))
         at_rate, at_cost = np.zeros(len(cost)), np.zeros(len(cost))
         at = np.zeros_like(self._corners[:, 0])
-        slopes, lengths = [], []
+        slopes, lengths = [np.zeros(len(cost))], [np.zeros(len(cost))]
         self._steps = []
         while True:
             run = self._rate - at_rate[:, None]
-            ahead = run > 1e-12 * self._rate
+            ahead = run > _NO_STEP * self._rate
             going = ahead.any(axis=1)
             if not going.any():
                 break
@@ -179,15 +164,14 @@ class TwoResources:
             at = corner
             at_rate = np.where(going, self._rate[rows, best], at_rate)
             at_cost = np.where(going, cost[rows, best], at_cost)
-        if not slopes:
-            return np.zeros((len(cost), 1)), np.zeros((len(cost), 1))
+        slopes[0] = np.full(len(cost), -np.inf)
         slope = np.maximum.accumulate(np.stack(slopes, axis=1), axis=1)  # convex but for rounding
         return slope, np.stack(lengths, axis=1)
 
     def rates(self, taken: Vector) -> Vector:
-        """Rates of the configurations, shape (R, K)."""
-        total = np.zeros_like(self.use)
-        for column, (change, length) in enumerate(self._steps):
+        """Rates of the configurations, shape (R, V)."""
+        total = np.zeros_like(self.merit)
+        for column, (change, length) in enumerate(self._steps, start=1):
             share = np.zeros(len(taken))
             np.divide(taken[:, column], length, out=share, where=length > 0.0)
             total += share[:, None] * change
@@ -195,15 +179,23 @@ class TwoResources:
 
     def rows(self, chosen: Indices) -> TwoResources:
         """The same for some rows, repeats allowed."""
-        return TwoResources(*(values[chosen] for values in self._arguments))
+        some = object.__new__(TwoResources)
+        some.index, some.merit, some.energy = (
+            self.index[chosen], self.merit[chosen], self.energy[chosen]
+        )  # fmt: skip
+        some._corners, some._rate = self._corners[chosen], self._rate[chosen]
+        some._corner_energy = self._corner_energy[chosen]
+        some._corner_merit = self._corner_merit[chosen]
+        some._steps = []
+        return some
 
 
 def _single_corners(
-    use: Vector, usable: Flags, budget: Vector, second: Vector, second_budget: Vector
+    use: Vector, budget: Vector, second: Vector, second_budget: Vector
 ) -> Vector:
     """All of one configuration until either resource is used up, shape (R, K, K)."""
     with np.errstate(divide='ignore', invalid='ignore'):
-        first_fps = np.where(usable, budget[:, None] / use, 0.0)
+        first_fps = budget[:, None] / use
         second_fps = np.where(second > 0.0, second_budget[:, None] / second, np.inf)
     fps = np.minimum(first_fps, second_fps)
     corners: Vector = fps[:, :, None] * np.eye(use.shape[1])
@@ -211,7 +203,7 @@ def _single_corners(
 
 
 def _pair_corners(
-    use: Vector, usable: Flags, budget: Vector, second: Vector, second_budget: Vector
+    use: Vector, budget: Vector, second: Vector, second_budget: Vector
 ) -> Vector:
     """Two configurations that use up both resources, shape (R, K (K - 1) / 2, K)."""
     one, other = np.triu_indices(use.shape[1], 1)
@@ -223,8 +215,7 @@ def _pair_corners(
         other_fps = (
             second_budget[:, None] * use[:, one] - budget[:, None] * second[:, one]
         ) / determinant
-    both = usable[:, one] & usable[:, other]
-    real = both & (one_fps > 0.0) & (other_fps > 0.0) & np.isfinite(one_fps + other_fps)
+    real = (one_fps > 0.0) & (other_fps > 0.0) & np.isfinite(one_fps + other_fps)
     corners = np.zeros((*one_fps.shape, use.shape[1]))
     pair = np.arange(one.size)
     corners[:, pair, one] = np.where(real, one_fps, 0.0)

@@ -14,7 +14,7 @@ from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.control.slot_rows import RowConditions, SlotRows
 
 _SLACK = 1e-9
-_MOST_ROWS = 8  # looked at with the server's time, of those the uplink alone speaks for
+_MOST_ROWS = 5  # looked at with the server's time, of those the uplink alone speaks for
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,22 @@ class SlotPlans:
     local_fps: Vector
     edge_fps: Vector
 
+    @classmethod
+    def of_one(cls, level: int, local_fps: Vector, edge_fps: Vector) -> SlotPlans:
+        """A single plan, from rates of shape (K,)."""
+        return cls(np.array([level]), local_fps[None], edge_fps[None])
 
-@dataclass(frozen=True)
-class Queue:
-    """The virtual queue of the accuracy constraint.
+    def some(self, chosen: slice | Indices) -> SlotPlans:
+        """Some of the plans, repeats allowed."""
+        return SlotPlans(self.level[chosen], self.local_fps[chosen], self.edge_fps[chosen])
 
-    :param multiplier: lambda [cost per mAP frame/s].
-    :param step: mu, what a constraint of 1 adds to it, above 0.
-    """
-
-    multiplier: float
-    step: float
+    def and_(self, others: SlotPlans) -> SlotPlans:
+        """These plans and others."""
+        return SlotPlans(
+            np.concatenate([self.level, others.level]),
+            np.concatenate([self.local_fps, others.local_fps]),
+            np.concatenate([self.edge_fps, others.edge_fps]),
+        )
 
 
 def exact_plans(
@@ -51,51 +56,50 @@ def exact_plans(
     capacities_bps: tuple[float, ...],
     server_share: float,
     settings: ControlSettings,
-    queue: Queue,
-) -> SlotPlans:
-    """The plan of least cost and drift (:func:`solve_queued`) for each of N capacities.
+    multipliers: tuple[float, float],
+    step: float,
+) -> tuple[SlotPlans, Vector]:
+    """The plans of least cost and drift: with the radio off, then on with each of N capacities.
 
     Most clock levels are ruled out by what they cost at the least: ``phi + lambda g`` of the
     Lagrangian's optimum, which bounds every point of the row from below.
+
+    :param multipliers: lambda with the radio off and on, below 0 a credit [cost per mAP frame/s].
+    :param step: mu, what a constraint of 1 adds to it, above 0.
+    :returns: N + 1 plans and what they cost (:func:`queued_cost`), shape (N + 1,).
     """
     levels = len(table.busy_w)
     conditions = RowConditions.of_slot(levels, arrival_fps, capacities_bps, server_share)
     admitted = admitted_locally(table.local_s, arrival_fps, settings)
     problem = rows.build(table, conditions, settings, admitted=admitted)
-    first = solve(problem, np.full(len(conditions.level), queue.multiplier))
-    least = first.cost + queue.multiplier * first.constraint
-    least += 0.5 * queue.multiplier**2 / queue.step
-    reached = queued_cost(first, queue.multiplier, queue.step)
-    groups = _groups(levels, len(capacities_bps))
-    best = reached[groups].min(axis=1)
-    hopeful = np.unique(groups[least[groups] <= best[:, None] + _SLACK])
+    multiplier = np.repeat(multipliers, (levels, len(capacities_bps) * levels))
+    price = np.maximum(multiplier, 0.0)
+    first = solve(problem, price)
+    least = first.cost + price * first.constraint
+    groups = np.arange(len(conditions.level)).reshape(-1, levels)
+    best = queued_cost(first, multiplier, step)[groups].min(axis=1)
+    hopeful = np.flatnonzero(least[groups] <= best[:, None] + _SLACK)
     used_s = (first.edge_fps * table.server_s[problem.edge.index]).sum(axis=1)
     if np.all(used_s[hopeful] <= server_share + _SLACK):
         few, at_queue = problem.rows(hopeful), first.rows(hopeful)
     else:
         order = np.argsort(least[groups], axis=1)[:, :_MOST_ROWS]
-        hopeful = np.unique(np.take_along_axis(groups, order, 1))
+        hopeful = np.sort(np.take_along_axis(groups, order, 1), axis=None)
         few = rows.build(
             table, conditions.rows(hopeful), settings, admitted=admitted, with_server=True
         )
-        at_queue = solve(few, np.full(len(hopeful), queue.multiplier))
-    point = solve_queued(few, at_queue, queue.multiplier, queue.step)
+        at_queue = solve(few, price[hopeful])
+    point = solve_queued(few, at_queue, multiplier[hopeful], step)
     value = np.full(len(conditions.level), np.inf)
-    value[hopeful] = queued_cost(point, queue.multiplier, queue.step)
+    value[hopeful] = queued_cost(point, multiplier[hopeful], step)
     chosen = groups[np.arange(len(groups)), value[groups].argmin(axis=1)]
     position = np.searchsorted(hopeful, chosen)
-    return SlotPlans(
+    plans = SlotPlans(
         level=conditions.level[chosen],
         local_fps=_spread(few.local.index[position], point.local_fps[position], table),
         edge_fps=_spread(few.edge.index[position], point.edge_fps[position], table),
     )
-
-
-def _groups(levels: int, opinions: int) -> Indices:
-    """Rows of each opinion, with and without radio, shape (N, 2 J)."""
-    without = np.tile(np.arange(levels), (opinions, 1))
-    with_radio = levels + np.arange(opinions * levels).reshape(opinions, levels)
-    return np.concatenate([without, with_radio], axis=1)
+    return plans, value[chosen]
 
 
 def _spread(index: Indices, rates_fps: Vector, table: PointTable) -> Vector:

@@ -87,7 +87,7 @@ class SlotRows:
         can_send = (conditions.capacity_bps > 0.0) & (conditions.server_share > 0.0)
         sends = can_send & bool(np.any(table.upload_bits > 0.0))
         least_fps = settings.min_processed_fps
-        self._update(table, admitted)
+        self._update(table, admitted, settings)
         edge = self._server if with_server else self._uplink
         return RowProblem(
             local=self._robot(table, conditions, settings, per_watt),
@@ -95,9 +95,6 @@ class SlotRows:
             fixed_cost=per_watt
             * (device.base_w + device.beta_w + np.where(sends, device.radio_fixed_w, 0.0)),
             arrival_fps=conditions.arrival_fps,
-            target_map=np.full(
-                len(conditions.level), min(settings.accuracy_target_map, table.highest_map)
-            ),
             worth=RateWorth(
                 weight=settings.weight_rate / rate_utility_scale(settings.full_rate_fps),
                 least_fps=least_fps,
@@ -105,7 +102,8 @@ class SlotRows:
             ),
         )
 
-    def _update(self, table: PointTable, admitted: Flags) -> None:
+    def _update(self, table: PointTable, admitted: Flags, settings: ControlSettings) -> None:
+        self._merit = table.accuracy_map - min(settings.accuracy_target_map, table.highest_map)
         if table is self._table and np.array_equal(admitted, self._admitted):
             return
         accuracy = np.broadcast_to(table.accuracy_map, admitted.shape)
@@ -130,10 +128,10 @@ class SlotRows:
         index = self._local_index[level]
         return OneResource(
             index,
-            self._local_use[level] * conditions.time_factor[:, None],
-            table.accuracy_map[index],
-            per_watt * table.busy_w[level],
-            np.where(self._budget, settings.utilization_ceiling, 0.0)[level],
+            use=self._local_use[level] * conditions.time_factor[:, None],
+            merit=self._merit[index],
+            price=per_watt * table.busy_w[level],
+            budget=np.where(self._budget, settings.utilization_ceiling, 0.0)[level],
         )
 
     def _uplink(
@@ -143,10 +141,10 @@ class SlotRows:
         index = self._edge_index[rows]
         return OneResource(
             index,
-            self._edge_use[rows],
-            table.accuracy_map[index],
-            np.full(len(rows), per_watt * table.device.radio_w_per_mbps * 1e-6),
-            budget_bps,
+            use=self._edge_use[rows],
+            merit=self._merit[index],
+            price=np.full(len(rows), per_watt * table.device.radio_w_per_mbps * 1e-6),
+            budget=budget_bps,
         )
 
     def _server(
@@ -158,11 +156,10 @@ class SlotRows:
         index = np.tile(kept, (len(budget_bps), 1))
         return TwoResources(
             index,
-            table.upload_bits[index],
-            table.accuracy_map[index],
-            np.ones(index.shape, dtype=np.bool_),
-            np.full(len(budget_bps), per_watt * table.device.radio_w_per_mbps * 1e-6),
-            budget_bps,
-            table.server_s[index],
-            np.where(budget_bps > 0.0, conditions.server_share, 0.0),
+            use=table.upload_bits[index],
+            merit=self._merit[index],
+            price=np.full(len(budget_bps), per_watt * table.device.radio_w_per_mbps * 1e-6),
+            budget=budget_bps,
+            second=table.server_s[index],
+            second_budget=np.where(budget_bps > 0.0, conditions.server_share, 0.0),
         )

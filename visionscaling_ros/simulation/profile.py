@@ -23,7 +23,6 @@ _SCALARS: dict[str, _Range] = {
     'arrival_fps': (0.1, 1e3),
     'full_rate_fps': (0.1, 1e3),
     'accuracy_target_map': (0.0, 1.0),
-    'radio_tail_s': (0.0, 1e3),
 }
 _DEVICE: dict[str, _Range] = {
     'alpha_w_per_ghz3': (0.0, 1e6),
@@ -31,6 +30,7 @@ _DEVICE: dict[str, _Range] = {
     'base_w': (0.0, 1e6),
     'radio_fixed_w': (0.0, 1e3),
     'radio_w_per_mbps': (0.0, 1e3),
+    'radio_tail_s': (0.0, 1e3),
 }
 _THERMAL: dict[str, _Range] = {
     'resistance_c_per_w': (1e-6, 1e3),
@@ -55,7 +55,6 @@ class DeviceProfile:
 
     :param device: clock levels and power model, as the controller is told.
     :param points: configurations with their nominal costs, as the controller is told.
-    :param radio_tail_s: time the radio stays on after the last bit [s].
     :param thermal: how warm it gets.
     :param arrival_fps: frames its cameras give [frames/s].
     :param accuracy_target_map: mAP its task asks for.
@@ -66,7 +65,6 @@ class DeviceProfile:
     name: str
     device: DeviceModel
     points: tuple[OperatingPoint, ...]
-    radio_tail_s: float
     thermal: Thermal
     arrival_fps: float
     accuracy_target_map: float

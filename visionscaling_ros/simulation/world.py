@@ -73,7 +73,7 @@ class World:
             top_level=self._wanted_level,
             temperature_c=profile.thermal.steady_c(self._idle_w, float(conditions.ambient_c[0])),
         )
-        self._radio = Radio(device, tail_s=profile.radio_tail_s, slot_s=slot_s)
+        self._radio = Radio(device, tail_s=device.radio_tail_s, slot_s=slot_s)
         self._drops = DropCounter(slot_s)
         self.latencies = LatencyBook(points, slot_s)
         self._known_capacity_bps = math.nan

@@ -12,6 +12,7 @@ from visionscaling_ros.control.problem import SlotProblem
 from visionscaling_ros.control.projections import Vector
 from visionscaling_ros.control.realisation import realise
 from visionscaling_ros.control.settings import ControlSettings
+from visionscaling_ros.control.share_layout import carried_over, cold_start
 from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
 
 _LEAST_GAP_MAP = 0.01  # accuracies closer together than this do not scale the steps up further
@@ -81,12 +82,12 @@ class SaddlePointPolicy:
         """Where last slot's gradients lead, before projection, in the layout of ``problem``."""
         last = self._last
         if last is None or not self._shares.any():
-            return _cold_start(problem)
+            return cold_start(problem)
         unit, spread = self._units(last)
         slope = last.cost_slope(self._shares, self.settings) / unit
         slope = slope + self._price * last.accuracy_gap_map / spread
         step = self._shares - self.settings.primal_step * slope
-        return _carried_over(step, last, problem)
+        return carried_over(step, last, problem)
 
     def _units(self, problem: SlotProblem) -> tuple[float, float]:
         """What counts as 1: cost of the dearest frame [cost per frame/s], accuracy gap [mAP]."""
@@ -128,39 +129,6 @@ class SaddlePointPolicy:
 def _clock_hz(state: SlotState, problem: SlotProblem) -> float:
     known = math.isfinite(state.gpu_frequency_hz)
     return state.gpu_frequency_hz if known else problem.levels_hz[-1]
-
-
-def _cold_start(problem: SlotProblem) -> Vector:
-    """Everything on the fastest configuration that meets the target, local, at full clock."""
-    shares = np.zeros(problem.energy_j.size)
-    count, levels = len(problem.points), len(problem.levels_hz)
-    if count:
-        top = np.arange(levels - 1, count * levels, levels)
-        meets = problem.accuracy_gap_map[top] <= 0.0
-        duration_s = np.where(meets, problem.rows[1, top], np.inf)
-        shares[top[int(np.argmin(duration_s))]] = 1.0
-    return shares
-
-
-def _carried_over(step: Vector, last: SlotProblem, problem: SlotProblem) -> Vector:
-    """The step in the layout of a problem that may have other configurations or levels."""
-    if _keys(last) == _keys(problem) and last.levels_hz == problem.levels_hz:
-        return step
-    position = {key: i for i, key in enumerate(_layout(last))}
-    sources = [position.get(key, -1) for key in _layout(problem)]
-    carried = np.append(step, 0.0)[sources]
-    return carried if np.any(carried > 0.0) else _cold_start(problem)
-
-
-def _keys(problem: SlotProblem) -> list[tuple[str, int]]:
-    return [(p.model, p.input_size_px) for p in problem.points]
-
-
-def _layout(problem: SlotProblem) -> list[tuple[str, int, float]]:
-    """What each variable stands for: model, input size, clock level; level 0: offloaded."""
-    keys = _keys(problem)
-    local = [(*key, level_hz) for key in keys for level_hz in problem.levels_hz]
-    return local + [(*key, 0.0) for key in keys]
 
 
 def _with_exploration(shares: Vector, problem: SlotProblem, exploration_fps: float) -> Vector:

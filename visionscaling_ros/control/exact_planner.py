@@ -1,0 +1,155 @@
+"""Exact solves of forecasts with a virtual queue, and a radio that is not switched in vain."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from visionscaling_ros.control.exact import solve_constrained
+from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.point_table import PointTable, admitted_locally
+from visionscaling_ros.control.projections import Vector
+from visionscaling_ros.control.radio_switch import RadioSwitch
+from visionscaling_ros.control.settings import ControlSettings
+from visionscaling_ros.control.slot_plan import SlotPlans, exact_plans
+from visionscaling_ros.control.slot_rows import RowConditions, SlotRows
+from visionscaling_ros.control.units import gradient_unit, largest_gap_map
+
+_QUEUE_STEP = 0.25  # in units in which the dearest frame, the largest gap and the full rate are 1
+_CREDIT_SLOTS = 5.0  # at the full rate and the largest gap: as much credit is kept at most
+_FIRST_HALVINGS = 20
+_OFF, _ON = 0, 1
+
+
+class ExactPlanner:
+    """Plans the slot forecast exactly, for several opinions on the uplink.
+
+    The problem is convex but for the radio, which costs a fixed power while on and a tail when it
+    goes off. Either way of living, with and without it, has a virtual queue of its own, because
+    the price of accuracy differs: ``lambda <- [lambda + mu g_t]^+`` with what really ran for the
+    one that is lived, and with what would have run for the other. What both would cost at their
+    own price decides, by :class:`RadioSwitch`, which is lived. While the uplink is unknown, what it
+    last carried says whether it is worth going on; plans are made with what is to be explored.
+
+    The queues start at the multipliers of the first forecast's optimum, so that the target
+    holds from the start.
+    """
+
+    def __init__(self) -> None:
+        self._rows = SlotRows()
+        self._radio = RadioSwitch()
+        self._multipliers: list[float] = []  # radio off, radio on
+        self._lived = _OFF
+        self._known_bps: tuple[float, ...] = ()  # the last capacities that were no exploration
+
+    @property
+    def radio_on(self) -> bool:
+        """Frames are to be offloaded."""
+        return self._lived == _ON
+
+    @property
+    def multiplier(self) -> float:
+        """Price of accuracy, not negative [cost per mAP frame/s]."""
+        return max(self.queue, 0.0)
+
+    @property
+    def queue(self) -> float:
+        """The virtual queue lived by; below 0: credit [cost per mAP frame/s]."""
+        return self._multipliers[self._lived] if self._multipliers else 0.0
+
+    def plans(
+        self,
+        table: PointTable,
+        forecast: Forecast,
+        capacities_bps: tuple[float, ...],
+        share: float,
+        settings: ControlSettings,
+    ) -> tuple[SlotPlans, SlotPlans]:
+        """A plan for each of N capacities, and one that has the radio the other way.
+
+        :param capacities_bps: what the uplink may carry, ascending [bit/s].
+        :param share: share of the server, 0 to 1.
+        """
+        middle = len(capacities_bps) // 2
+        if not self._multipliers:
+            self._multipliers = self._first_multipliers(
+                table, forecast, capacities_bps[middle], share, settings
+            )
+        unknown = forecast.exploration_fps > 0.0
+        if not unknown:
+            self._known_bps = capacities_bps
+        likely_bps = self._known_bps if unknown and self._known_bps else capacities_bps
+        plans, value = self._solve(table, forecast, likely_bps, share, settings)
+        can_send = capacities_bps[middle] > 0.0 and share > 0.0
+        if can_send and likely_bps[middle] > 0.0:
+            device = table.device
+            tail_j = device.radio_fixed_w * device.radio_tail_s
+            tail_cost = settings.weight_energy / device.p_max_w * tail_j / forecast.slot_s
+            self._radio.update(float(value[1 + middle]), float(value[0]), 0.5 * tail_cost)
+        self._lived = _ON if can_send and self._radio.on else _OFF
+        if self._lived == _OFF:
+            without = np.zeros(len(capacities_bps), dtype=np.intp)
+            return plans.some(without), plans.some(slice(1 + middle, 2 + middle))
+        if likely_bps is not capacities_bps:  # good enough to go on, not to build on
+            plans, _ = self._solve(table, forecast, capacities_bps, share, settings)
+        return plans.some(slice(1, None)), plans.some(slice(0, 1))
+
+    def _solve(
+        self,
+        table: PointTable,
+        forecast: Forecast,
+        capacities_bps: tuple[float, ...],
+        share: float,
+        settings: ControlSettings,
+    ) -> tuple[SlotPlans, Vector]:
+        off, on = self._multipliers
+        return exact_plans(
+            self._rows,
+            table,
+            arrival_fps=forecast.arrival_fps,
+            capacities_bps=capacities_bps,
+            server_share=share,
+            settings=settings,
+            multipliers=(off, on),
+            step=self.step(table, settings),
+        )
+
+    def move_queues(
+        self, table: PointTable, settings: ControlSettings, lived: float, other: float
+    ) -> None:
+        """Take in the constraint as it was, and as it would have been the other way."""
+        limit = settings.max_multiplier
+        limit *= gradient_unit(table, settings) / largest_gap_map(table, settings)
+        step = self.step(table, settings)
+        credit = _CREDIT_SLOTS * step * settings.full_rate_fps * largest_gap_map(table, settings)
+        for way, constraint in ((self._lived, lived), (1 - self._lived, other)):
+            moved = self._multipliers[way] + step * constraint
+            if math.isfinite(moved):
+                self._multipliers[way] = min(max(moved, -credit), limit)
+
+    def step(self, table: PointTable, settings: ControlSettings) -> float:
+        """mu: what a constraint of 1 adds to the multiplier."""
+        spread = largest_gap_map(table, settings)
+        unit = gradient_unit(table, settings)
+        return _QUEUE_STEP * unit / (spread * spread * settings.full_rate_fps)
+
+    def _first_multipliers(
+        self,
+        table: PointTable,
+        forecast: Forecast,
+        capacity_bps: float,
+        share: float,
+        settings: ControlSettings,
+    ) -> list[float]:
+        """The multipliers at which the slot forecast meets the target at least cost."""
+        levels = len(table.busy_w)
+        conditions = RowConditions.of_slot(levels, forecast.arrival_fps, (capacity_bps,), share)
+        admitted = admitted_locally(table.local_s, forecast.arrival_fps, settings)
+        problem = self._rows.build(table, conditions, settings, admitted=admitted)
+        point, multiplier = solve_constrained(problem, _FIRST_HALVINGS)
+        best = point.cost.reshape(2, levels).argmin(axis=1) + np.array([0, levels])
+        limit = settings.max_multiplier
+        limit *= gradient_unit(table, settings) / largest_gap_map(table, settings)
+        first: list[float] = np.minimum(multiplier[best], limit).tolist()
+        return first
