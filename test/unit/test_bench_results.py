@@ -168,7 +168,7 @@ def test_the_page(document: dict[str, Any], tmp_path: Path) -> None:
     write_json(results / 'long.json', document)
     times = {
         f'{name}_s_{quantile}': 1e-3
-        for name in ('decide', 'decide_observe')
+        for name in ('decide', 'decide_cpu', 'decide_observe')
         for quantile in ('median', 'p95', 'p99')
     }
     decision = {'policy': 'fixed', 'reference_s': 5e-4, 'decide_median_over_reference': 2.0}

@@ -37,7 +37,8 @@ OVERVIEW_HEADINGS = (
     'frames/s vs static',
 )  # fmt: skip
 DECISION_HEADINGS = (
-    'policy', 'decide ms', 'p95', 'p99', 'with observe ms', 'p95', 'p99', 'over reference',
+    'policy', 'decide ms', 'p95', 'p99', 'on CPU ms', 'p95', 'p99', 'with observe ms', 'p95',
+    'p99', 'over reference',
 )  # fmt: skip
 SIMULATION_HEADINGS = ('policy', 'slots/s')
 
@@ -116,7 +117,7 @@ def decision_cells(decisions: Iterable[Mapping[str, Any]]) -> list[tuple[str, ..
             entry['policy'],
             *(
                 f'{1e3 * entry[f"{times}_s_{quantile}"]:.3f}'
-                for times in ('decide', 'decide_observe')
+                for times in ('decide', 'decide_cpu', 'decide_observe')
                 for quantile in ('median', 'p95', 'p99')
             ),
             f'{entry["decide_median_over_reference"]:.2f}',

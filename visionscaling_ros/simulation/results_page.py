@@ -159,7 +159,8 @@ def _growth(long: Document) -> str:
 def _speed(speed: Document) -> str:
     reference_ms = 1e3 * speed['decisions'][0]['reference_s']
     return (
-        'Decisions for 10 models x 5 sizes x 13 clocks, local and edge, one thread [ms]. The '
+        'Decisions for 10 models x 5 sizes x 13 clocks, local and edge, one thread [ms]; on CPU: '
+        'processor time, which other programs do not lengthen. The '
         f'reference is the sort of 10,000 numbers by NumPy ({reference_ms:.3f} ms).\n\n'
         + _table(DECISION_HEADINGS, decision_cells(speed['decisions']))
         + '\n'
