@@ -159,7 +159,7 @@ def test_edge_only_sends_the_smallest_upload_that_meets_the_target() -> None:
 
 
 def test_edge_only_sends_no_more_than_the_uplink_probably_carries() -> None:
-    slow = forecast(capacity_bps=4e5, capacity_quantiles_bps=(2e5, 4e5, 9e5))
+    slow = forecast(capacity_bps=4e5, capacity_quantiles_bps=(2e5, 4e5, 9e5, 2e6, 4e6))
     (sent,) = make_policy('edge_only', SETTINGS).decide(slow).allocations
     assert sent.rate_fps * MIDDLE.upload_bits == pytest.approx(9e5)
 

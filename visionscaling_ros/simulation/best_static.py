@@ -80,7 +80,9 @@ def best_static(
         for level in range(len(choices.levels_hz))
         for share in (EDGE_SHARES if settings.allow_edge else EDGE_SHARES[:1])
     ]
-    cost = sum(_costs(candidates, choices, conditions, profile, settings), np.zeros(len(candidates)))
+    cost = np.zeros(len(candidates))
+    for of_slot in _costs(candidates, choices, conditions, profile, settings):
+        cost += of_slot
     k, level, share = candidates[int(np.argmin(cost))]
     return StaticPolicy(settings, choices, configuration=k, level=level, edge_share=share)
 
@@ -94,7 +96,7 @@ def _costs(
 ) -> Iterator[Series]:
     """Cost of every candidate, slot by slot, shape (N,): the world's physics, side by side."""
     device, thermal, slot_s = profile.device, profile.thermal, conditions.slot_s
-    configuration, wanted_level, share = (np.array(column) for column in zip(*candidates))
+    configuration, wanted_level, share = map(np.array, zip(*candidates, strict=True))
     points = [choices.points[k] for k in configuration]
     offered = {(p.model, p.input_size_px): i for i, p in enumerate(profile.points)}
     own = [offered[p.model, p.input_size_px] for p in points]

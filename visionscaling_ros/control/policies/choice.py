@@ -112,8 +112,7 @@ class Choices:
         share, capacity_bps = forecast.server_share, forecast.capacity_bps
         if not (forecast.edge_reachable and settings.allow_edge):
             return _NO_LINK
-        if forecast.capacity_quantiles_bps:
-            capacity_bps = max(capacity_bps, forecast.capacity_quantiles_bps[-1])
+        capacity_bps = max(capacity_bps, forecast.median_capacity_bps)
         if math.isnan(capacity_bps):  # unknown: one frame a second finds out
             capacity_bps = max((p.upload_bits for p in self.points), default=0.0)
         share = 1.0 if math.isnan(share) else min(max(share, 0.0), 1.0)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from visionscaling_ros.control.forecast import Forecast
 from visionscaling_ros.control.policies.choice import ChoiceCache, Choices, arrivals_fps
-from visionscaling_ros.control.policies.rates import Rate, decide_rates
+from visionscaling_ros.control.policies.rates import decide_rates
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
 
@@ -39,15 +37,12 @@ class FixedPolicy:
             self._level = self._clock_level(choices)
         chosen = self._chosen
         arrival_fps = arrivals_fps(forecast) if chosen is not None else 0.0
-        if settings.fixed_origin == 'edge' and settings.allow_edge:
-            rates: tuple[Rate, ...] = ((chosen or 0, Origin.EDGE, arrival_fps),)
-            link = choices.link(forecast, settings)
-            decision = decide_rates(
-                choices, forecast, settings, self.name, rates, level=self._level, link=link
-            )
-            return dataclasses.replace(decision, tx_rate_bps=0.0)
-        rates = ((chosen or 0, Origin.LOCAL, arrival_fps),)
-        return decide_rates(choices, forecast, settings, self.name, rates, level=self._level)
+        at_edge = settings.fixed_origin == 'edge' and settings.allow_edge
+        rates = ((chosen or 0, Origin.EDGE if at_edge else Origin.LOCAL, arrival_fps),)
+        link = choices.link(forecast, settings) if at_edge else None
+        return decide_rates(
+            choices, forecast, settings, self.name, rates, level=self._level, link=link, paced=False
+        )
 
     def observe(self, state: SlotState) -> None:
         """Nothing is learned."""

@@ -24,11 +24,12 @@ def decide_rates(
     *,
     level: int,
     link: Link | None = None,
+    paced: bool = True,
 ) -> SlotDecision:
     """As :func:`visionscaling_ros.control.realisation.compose`, for few configurations.
 
     More may be asked for than the robot can run or, where a ``link`` is given, than it carries:
-    what is expected is what is carried.
+    what is expected is what is carried. Where it is not ``paced``, the uplink has no ceiling.
     """
     need_bps = need_s = busy = largest_bits = 0.0
     local_fps = local_merit = edge_fps = edge_merit = 0.0
@@ -60,7 +61,7 @@ def decide_rates(
     frequency_hz = choices.levels_hz[level]
     power_w = device.power_w(frequency_hz, busy * kept, need_bps * sent)
     tx_rate_bps = 0.0
-    if need_bps > 0.0:
+    if paced and need_bps > 0.0:
         fast_enough_bps = largest_bits / settings.tx_max_frame_s
         tx_rate_bps = float(math.ceil(max(settings.tx_headroom * need_bps, fast_enough_bps)))
     return SlotDecision(
