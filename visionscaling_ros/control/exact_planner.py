@@ -30,7 +30,7 @@ class ExactPlanner:
     the price of accuracy differs: ``lambda <- [lambda + mu g_t]^+`` with what really ran for the
     one that is lived, and with what would have run for the other. What both would cost at their
     own price decides, by :class:`RadioSwitch`, which is lived. While the uplink is unknown, what it
-    last carried says whether it is worth going on; plans are made with what is to be explored.
+    last carried is built on, cautiously.
 
     The queues start at the multipliers of the first forecast's optimum, so that the target
     holds from the start.
@@ -41,6 +41,7 @@ class ExactPlanner:
         self._radio = RadioSwitch()
         self._multipliers: list[float] = []  # radio off, radio on
         self._lived = _OFF
+        self._can_send = False
         self._known_bps: tuple[float, ...] = ()  # the last capacities that were no exploration
 
     @property
@@ -77,11 +78,12 @@ class ExactPlanner:
                 table, forecast, capacities_bps[middle], share, settings
             )
         unknown = forecast.exploration_fps > 0.0
-        if not unknown:
+        if not unknown and capacities_bps[middle] > 0.0:
             self._known_bps = capacities_bps
         likely_bps = self._known_bps if unknown and self._known_bps else capacities_bps
         plans, value = self._solve(table, forecast, likely_bps, share, settings)
         can_send = capacities_bps[middle] > 0.0 and share > 0.0
+        self._can_send = can_send
         if can_send and likely_bps[middle] > 0.0:
             device = table.device
             tail_j = device.radio_fixed_w * device.radio_tail_s
@@ -91,9 +93,10 @@ class ExactPlanner:
         if self._lived == _OFF:
             without = np.zeros(len(capacities_bps), dtype=np.intp)
             return plans.some(without), plans.some(slice(1 + middle, 2 + middle))
-        if likely_bps is not capacities_bps:  # good enough to go on, not to build on
-            plans, _ = self._solve(table, forecast, capacities_bps, share, settings)
-        return plans.some(slice(1, None)), plans.some(slice(0, 1))
+        if likely_bps is capacities_bps:
+            return plans.some(slice(1, None)), plans.some(slice(0, 1))
+        cautious = np.ones(len(capacities_bps), dtype=np.intp)
+        return plans.some(cautious), plans.some(slice(0, 1))
 
     def _solve(
         self,
@@ -124,6 +127,8 @@ class ExactPlanner:
         step = self.step(table, settings)
         credit = _CREDIT_SLOTS * step * settings.full_rate_fps * largest_gap_map(table, settings)
         for way, constraint in ((self._lived, lived), (1 - self._lived, other)):
+            if way == _ON and not self._can_send:
+                continue
             moved = self._multipliers[way] + step * constraint
             if math.isfinite(moved):
                 self._multipliers[way] = min(max(moved, -credit), limit)

@@ -73,19 +73,19 @@ class Fluid:
             self._local_s[plan, self.level],
             self._edge_s[plan, self.level],
             self._table.busy_w[self.level],
-            (arrival_fps, np.asarray(capacity_bps), server_share),
+            (np.asarray(arrival_fps), np.asarray(capacity_bps), server_share),
             radio_on,
         )
 
     def at_every_level(
-        self, arrival_fps: float, capacities_bps: Vector, server_share: float
+        self, arrivals_fps: Vector, capacities_bps: Vector, server_share: float
     ) -> Outcome:
-        """At every level under every capacity, shape (S, J, N)."""
+        """At every level in S cases, shape (S, J, N); arrivals and capacities of shape (S,)."""
         return self._outcome(
             self._local_s.T,
             self._edge_s.T,
             self._table.busy_w[:, None],
-            (arrival_fps, capacities_bps[:, None, None], server_share),
+            (arrivals_fps[:, None, None], capacities_bps[:, None, None], server_share),
             False,
         )
 
@@ -94,7 +94,7 @@ class Fluid:
         local_s: Vector,
         edge_s: Vector,
         busy_w: Vector,
-        world: tuple[float, Vector, float],
+        world: tuple[Vector, Vector, float],
         radio_on: Flags | bool,
     ) -> Outcome:
         settings, device = self._settings, self._table.device

@@ -13,6 +13,7 @@ from visionscaling_ros.control.policies.edge_only import EdgeOnlyPolicy
 from visionscaling_ros.control.policies.fixed import FixedPolicy
 from visionscaling_ros.control.policies.governor import GovernorPolicy
 from visionscaling_ros.control.policies.local_only import LocalOnlyPolicy
+from visionscaling_ros.control.policies.meta import MetaPolicy
 from visionscaling_ros.control.policies.saddle_point import SaddlePointPolicy
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import SlotDecision, SlotState
@@ -36,6 +37,7 @@ class Policy(Protocol):
 
 
 _FACTORIES: dict[str, Callable[[ControlSettings], Policy]] = {
+    'visionscaling_meta': MetaPolicy,
     'visionscaling': SaddlePointPolicy,
     'autoscale': AutoscalePolicy,
     'dms': DmsPolicy,

@@ -26,7 +26,7 @@ class RadioSwitch:
         excess = self._excess_on + cost_on - cost_off
         if excess >= switch_cost:
             self.on = False
-        elif excess <= -switch_cost:
+        elif excess <= 0.0:
             self.on = True
         self._excess_on = min(max(excess, -switch_cost), switch_cost)
         return self.on

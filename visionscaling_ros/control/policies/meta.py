@@ -12,7 +12,7 @@ from visionscaling_ros.control.exact_planner import ExactPlanner
 from visionscaling_ros.control.fluid import Fluid
 from visionscaling_ros.control.forecast import CAPACITY_QUANTILES, Forecast
 from visionscaling_ros.control.hedge import Hedge
-from visionscaling_ros.control.insurance import CollapseRate, insured_levels
+from visionscaling_ros.control.insurance import ArrivalRatios, CollapseRate, insured_levels
 from visionscaling_ros.control.point_table import PointTable, PointTableCache
 from visionscaling_ros.control.probe import Probe
 from visionscaling_ros.control.problem import SlotProblem
@@ -25,8 +25,8 @@ from visionscaling_ros.control.units import gradient_unit
 from visionscaling_ros.datatypes import SlotDecision, SlotState
 
 _MIDDLE = len(CAPACITY_QUANTILES) // 2
-_PLANNED = slice(1, 4)  # of the quantiles: those that are planned with
-_EXPERTS = 3 + len(STEP_FACTORS)
+_PLANNED = (1, 2, 4)  # of the quantiles: those that are planned with
+_EXPERTS = len(_PLANNED) + len(STEP_FACTORS)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class MetaPolicy:
         self._planner = ExactPlanner()
         self._probe = Probe()
         self._learners = SaddlePointLearners()
+        self._arrivals = ArrivalRatios()
         self._collapses = CollapseRate()
         self._hedge = Hedge(_EXPERTS, settings.seed)
         self._silent_s = np.full(_EXPERTS + 1, math.inf)  # since each would have sent
@@ -87,9 +88,8 @@ class MetaPolicy:
             return self._decision(forecast, table, SlotPlans.of_one(0, nothing, nothing))
         capacities_bps, share = self._edge(forecast, table)
         expected = Revealed(forecast.arrival_fps, capacities_bps[_MIDDLE], share)
-        exact, other = self._planner.plans(
-            table, forecast, capacities_bps[_PLANNED], share, settings
-        )
+        planned_bps = tuple(capacities_bps[i] for i in _PLANNED)
+        exact, other = self._planner.plans(table, forecast, planned_bps, share, settings)
         problem = SlotProblem.build(forecast, settings, self._planner.radio_on, table)
         learned = self._learners.plans(
             problem, settings, self._planner.multiplier, gradient_unit(table, settings)
@@ -111,6 +111,7 @@ class MetaPolicy:
             return
         table, settings = slot.table, self.settings
         revealed = Revealed.of(state, slot.expected)
+        self._arrivals.observe(state.arrival_fps, slot.forecast.arrival_fps)
         if slot.forecast.exploration_fps <= 0.0:
             self._collapses.observe(revealed.capacity_bps, slot.expected.capacity_bps)
         fluid = Fluid(slot.plans, table, slot.forecast.arrival_fps, settings)
@@ -156,7 +157,7 @@ class MetaPolicy:
         """The plans at clocks that leave time for what the uplink may give back."""
         level = insured_levels(
             Fluid(plans, table, expected.arrival_fps, self.settings),
-            arrival_fps=expected.arrival_fps,
+            arrivals_fps=expected.arrival_fps * self._arrivals.quantiles,
             capacities_bps=np.array(capacities_bps),
             collapse=self._collapses.chance,
             server_share=expected.server_share,

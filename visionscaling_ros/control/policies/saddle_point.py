@@ -115,7 +115,7 @@ class SaddlePointPolicy:
             k = index.get((ran.model, ran.input_size_px))
             if k is None or not (math.isfinite(ran.rate_fps) and ran.rate_fps > 0.0):
                 continue
-            share = ran.rate_fps / state.arrival_fps
+            share = min(ran.rate_fps / state.arrival_fps, 1.0)
             if ran.origin is not Origin.LOCAL:
                 edge[k] += share
             elif local[k].any():
