@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
 from visionscaling_ros.control.fluid import Fluid
-from visionscaling_ros.control.frontier import Indices
+from visionscaling_ros.control.point_table import PointTable
 from visionscaling_ros.control.projections import Vector
+from visionscaling_ros.control.revealed import Revealed
+from visionscaling_ros.control.settings import ControlSettings
+from visionscaling_ros.control.slot_plan import SlotPlans
 
 ARRIVAL_QUANTILES = (0.05, 0.3, 0.7, 0.93, 0.99)
 _ARRIVAL_CHANCES = np.array([0.1, 0.4, 0.37, 0.1, 0.03])  # what each of them stands for
@@ -60,37 +64,56 @@ class CollapseRate:
         self._collapses = kept * self._collapses + (capacity_bps < _COLLAPSED * expected_bps)
 
 
-def insured_levels(
-    fluid: Fluid,
-    *,
-    arrivals_fps: Vector,
-    capacities_bps: Vector,
-    collapse: float,
-    server_share: float,
-    price: float,
-) -> Indices:
-    """Level of least ``phi + lambda g`` on average over what may come, shape (N,).
-
+class ClockInsurance:
+    """Raises the clock for what may come otherwise than expected.
 
     A higher clock costs more for every frame that runs here, but a GPU that waits costs no more at
-    a high clock than at a low one: where much is offloaded, a high clock is a cheap insurance.
-    Never below the plan's own level.
-
-    :param arrivals_fps: arrivals at the quantiles ``ARRIVAL_QUANTILES``, shape (5,) [frames/s].
-    :param capacities_bps: what the uplink may carry, all equally likely, shape (S,) [bit/s].
-    :param collapse: chance that it carries nothing, 0 to 1.
-    :param price: lambda [cost per mAP frame/s].
+    a high clock than at a low one: where much is offloaded, a high clock is a cheap insurance
+    against frames that come back, and against more frames than expected.
     """
-    scenarios_bps = np.append(capacities_bps, 0.0)
-    chance = np.full(len(scenarios_bps), (1.0 - collapse) / len(capacities_bps))
-    chance[-1] = collapse
-    outcome = fluid.at_every_level(
-        np.repeat(arrivals_fps, len(chance)),
-        np.tile(scenarios_bps, len(arrivals_fps)),
-        server_share,
-    )
-    chance = np.outer(_ARRIVAL_CHANCES, chance).ravel()
-    value = np.tensordot(chance, outcome.cost + price * outcome.constraint, 1)
-    below = np.arange(len(value))[:, None] < fluid.level
-    level: Indices = np.where(below, np.inf, value).argmin(axis=0)
-    return level
+
+    def __init__(self) -> None:
+        self._arrivals = ArrivalRatios()
+        self._collapses = CollapseRate()
+
+    def observe(self, revealed: Revealed, expected: Revealed, *, explored: bool) -> None:
+        """Take in what a slot turned out to be, beside what was expected of it.
+
+        :param explored: nothing was expected of the uplink: its capacity was unknown.
+        """
+        self._arrivals.observe(revealed.arrival_fps, expected.arrival_fps)
+        if not explored:
+            self._collapses.observe(revealed.capacity_bps, expected.capacity_bps)
+
+    def insured(
+        self,
+        plans: SlotPlans,
+        table: PointTable,
+        *,
+        expected: Revealed,
+        capacities_bps: Sequence[float],
+        price: float,
+        settings: ControlSettings,
+    ) -> SlotPlans:
+        """The plans at the level of least ``phi + lambda g`` on average over what may come.
+
+        Never below their own level.
+
+        :param capacities_bps: what the uplink may carry, all equally likely [bit/s].
+        :param price: lambda [cost per mAP frame/s].
+        """
+        fluid = Fluid(plans, table, expected.arrival_fps, settings)
+        count = len(capacities_bps)
+        collapse = self._collapses.chance
+        chance = np.full(count + 1, (1.0 - collapse) / count)
+        chance[-1] = collapse
+        outcome = fluid.at_every_level(
+            np.repeat(expected.arrival_fps * self._arrivals.quantiles, count + 1),
+            np.tile([*capacities_bps, 0.0], len(ARRIVAL_QUANTILES)),
+            expected.server_share,
+        )
+        value = outcome.cost + price * outcome.constraint
+        mean = np.tensordot(np.outer(_ARRIVAL_CHANCES, chance).ravel(), value, 1)
+        below = np.arange(len(mean))[:, None] < plans.level
+        level = np.where(below, np.inf, mean).argmin(axis=0)
+        return SlotPlans(level, plans.local_fps, plans.edge_fps)

@@ -22,7 +22,7 @@ class PointTable:
     :param device: J clock levels and the power model.
     :param accuracy_map: shape (K,) [mAP].
     :param upload_bits: shape (K,) [bit/frame].
-    :param server_s: server time, shape (K,) [s/frame]; where unknown, the robot's own at full clock.
+    :param server_s: server time, shape (K,) [s/frame]; where unknown, the robot's at full clock.
     :param local_s: time a local frame keeps the robot busy, shape (J, K) [s/frame].
     :param busy_w: power a busy GPU adds at each level, shape (J,) [W].
     """

@@ -48,6 +48,7 @@ _FACTORIES: dict[str, Callable[[ControlSettings], Policy]] = {
     'governor': GovernorPolicy,
 }
 POLICY_NAMES = tuple(_FACTORIES)
+DEFAULT_POLICY = 'visionscaling_meta'
 
 
 def make_policy(name: str, settings: ControlSettings) -> Policy:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from visionscaling_ros.control.evaluation import slot_cost
-from visionscaling_ros.control.forecast import Forecast
 from visionscaling_ros.control.point_table import PointTable
 from visionscaling_ros.control.problem import SlotProblem
 from visionscaling_ros.control.projections import Vector
@@ -18,21 +17,6 @@ _RATE_STEP_FPS = 1e-3
 _SLACK = 1.0 + 1e-9
 
 
-def realise(
-    shares: Vector, problem: SlotProblem, forecast: Forecast, settings: ControlSettings
-) -> SlotDecision:
-    """The decision nearest to the shares that one clock for the slot can carry.
-
-    Local and offloaded rates of a configuration are kept, but for rounding down and leaving out
-    tiny ones; the clock is the lowest level at which the robot keeps up with them. Mixing levels
-    within a slot can be no slower than its highest level, so such a level exists.
-    """
-    local_fps = rounded(problem.local_fps(shares), settings)
-    edge_fps = rounded(problem.edge_fps(shares), settings)
-    level = lowest_level(local_fps, problem)
-    return assemble(problem, local_fps, edge_fps, level, slot=forecast.slot, settings=settings)
-
-
 def lowest_level(local_fps: Vector, problem: SlotProblem) -> int:
     """Index of the lowest clock level that carries the local rates, shape (K,) [frames/s]."""
     count, levels = len(problem.points), len(problem.levels_hz)
@@ -40,27 +24,6 @@ def lowest_level(local_fps: Vector, problem: SlotProblem) -> int:
     keeps_up = local_fps @ problem.local_s <= problem.bounds[1] * _SLACK
     keeps_up &= np.all(admissible[local_fps > 0.0], axis=0)
     return int(np.argmax(keeps_up)) if keeps_up.any() else levels - 1
-
-
-def assemble(
-    problem: SlotProblem,
-    local_fps: Vector,
-    edge_fps: Vector,
-    level: int,
-    *,
-    slot: int,
-    settings: ControlSettings,
-) -> SlotDecision:
-    """As :func:`compose`, for the arrivals of a problem."""
-    return compose(
-        problem.table,
-        local_fps,
-        edge_fps,
-        level,
-        slot=slot,
-        arrival_fps=problem.arrival_fps,
-        settings=settings,
-    )
 
 
 def compose(

@@ -22,7 +22,7 @@ _SLACK = 1.0 + 1e-9
 
 
 class SaddlePointLearners:
-    """N learners that descend the Lagrangian of the last slot and project onto the coming one's set.
+    """N learners that descend the last slot's Lagrangian and project onto the coming slot's set.
 
     ``y_i <- Proj[ y_i - alpha_i (grad phi(y_i) + lambda grad g) ]``, with one multiplier for all,
     so that their losses can be compared. Different from the policy that plays one learner

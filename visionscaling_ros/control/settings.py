@@ -33,7 +33,7 @@ class ControlSettings:
     :param capacity_stale_s: a capacity sample older than this is not believed [s].
     :param exploration_fps: frames offloaded only to learn an unknown capacity [frames/s].
     :param arrival_smoothing: weight of the newest slot in the arrival forecast, 0 to 1.
-    :param switching_cost: a decision replaces the last one if it is expected to cost this much less.
+    :param switching_cost: a decision replaces the last one if it should cost this much less.
     :param temperature_limit_c: the clock is lowered while the GPU is this warm [degC]; 0: never.
     :param allow_edge: frames may be sent to the edge server.
     :param allowed_models: models that may be used; empty: all.
@@ -60,7 +60,7 @@ class ControlSettings:
     min_rate_fps: float = 0.05
     tx_headroom: float = 1.25
     tx_max_frame_s: float = 0.2
-    capacity_quantile: float = 0.25
+    capacity_quantile: float = 0.5
     capacity_stale_s: float = 10.0
     exploration_fps: float = 1.0
     arrival_smoothing: float = 0.5

@@ -122,7 +122,10 @@ def job_setup(job: Job) -> tuple[DeviceProfile, ControlSettings]:
     profile = load_profile(job.device)
     target_map = profile.accuracy_target_map if job.target_map is None else job.target_map
     return profile, ControlSettings(
-        accuracy_target_map=target_map, full_rate_fps=profile.full_rate_fps, seed=job.seed
+        accuracy_target_map=target_map,
+        full_rate_fps=profile.full_rate_fps,
+        utilization_ceiling=1.0,  # nothing queues in a fluid world
+        seed=job.seed,
     )
 
 

@@ -12,7 +12,7 @@ from visionscaling_ros.control.exact_planner import ExactPlanner
 from visionscaling_ros.control.fluid import Fluid
 from visionscaling_ros.control.forecast import CAPACITY_QUANTILES, Forecast
 from visionscaling_ros.control.hedge import Hedge
-from visionscaling_ros.control.insurance import ArrivalRatios, CollapseRate, insured_levels
+from visionscaling_ros.control.insurance import ClockInsurance
 from visionscaling_ros.control.point_table import PointTable, PointTableCache
 from visionscaling_ros.control.probe import Probe
 from visionscaling_ros.control.problem import SlotProblem
@@ -72,8 +72,7 @@ class MetaPolicy:
         self._planner = ExactPlanner()
         self._probe = Probe()
         self._learners = SaddlePointLearners()
-        self._arrivals = ArrivalRatios()
-        self._collapses = CollapseRate()
+        self._insurance = ClockInsurance()
         self._hedge = Hedge(_EXPERTS, settings.seed)
         self._silent_s = np.full(_EXPERTS + 1, math.inf)  # since each would have sent
         self._slot: _Slot | None = None
@@ -95,7 +94,14 @@ class MetaPolicy:
             problem, settings, self._planner.multiplier, gradient_unit(table, settings)
         )
         plans = exact.and_(learned).and_(other)
-        plans = self._insured(plans, table, expected, capacities_bps)
+        plans = self._insurance.insured(
+            plans,
+            table,
+            expected=expected,
+            capacities_bps=capacities_bps,
+            price=self._planner.multiplier,
+            settings=settings,
+        )
         played = plans.some(slice(self._hedge.played, self._hedge.played + 1))
         if last is not None and last.table.points is table.points:
             played = self._steadied(played, last, table, expected)
@@ -111,9 +117,8 @@ class MetaPolicy:
             return
         table, settings = slot.table, self.settings
         revealed = Revealed.of(state, slot.expected)
-        self._arrivals.observe(state.arrival_fps, slot.forecast.arrival_fps)
-        if slot.forecast.exploration_fps <= 0.0:
-            self._collapses.observe(revealed.capacity_bps, slot.expected.capacity_bps)
+        explored = slot.forecast.exploration_fps > 0.0
+        self._insurance.observe(revealed, slot.expected, explored=explored)
         fluid = Fluid(slot.plans, table, slot.forecast.arrival_fps, settings)
         outcome = fluid.at_own_level(
             revealed.arrival_fps,
@@ -146,24 +151,6 @@ class MetaPolicy:
         if not (math.isfinite(capacity_bps) and capacity_bps >= 0.0):  # one frame a second tells
             capacity_bps = float(np.max(table.upload_bits, initial=0.0))
         return (capacity_bps,) * count, share
-
-    def _insured(
-        self,
-        plans: SlotPlans,
-        table: PointTable,
-        expected: Revealed,
-        capacities_bps: tuple[float, ...],
-    ) -> SlotPlans:
-        """The plans at clocks that leave time for what the uplink may give back."""
-        level = insured_levels(
-            Fluid(plans, table, expected.arrival_fps, self.settings),
-            arrivals_fps=expected.arrival_fps * self._arrivals.quantiles,
-            capacities_bps=np.array(capacities_bps),
-            collapse=self._collapses.chance,
-            server_share=expected.server_share,
-            price=self._planner.multiplier,
-        )
-        return SlotPlans(level, plans.local_fps, plans.edge_fps)
 
     def _steadied(
         self, new: SlotPlans, last: _Slot, table: PointTable, expected: Revealed

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 
 from visionscaling_ros.control.forecast import Forecast
+from visionscaling_ros.control.insurance import ClockInsurance
+from visionscaling_ros.control.point_table import PointTableCache
 from visionscaling_ros.control.problem import SlotProblem
 from visionscaling_ros.control.projections import Vector
-from visionscaling_ros.control.realisation import realise
+from visionscaling_ros.control.realisation import compose, lowest_level, rounded
+from visionscaling_ros.control.revealed import Revealed
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.control.share_layout import carried_over, cold_start
+from visionscaling_ros.control.slot_plan import SlotPlans
+from visionscaling_ros.control.units import gradient_unit, largest_gap_map
 from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
-
-_LEAST_GAP_MAP = 0.01  # accuracies closer together than this do not scale the steps up further
-_LEAST_UNIT = 1e-9  # cost per frame/s
 
 
 class SaddlePointPolicy:
@@ -40,37 +41,79 @@ class SaddlePointPolicy:
     While lam stays above 0 the constraint sums up to (lam - lam_0) / mu: with lam* the multiplier
     at rest, a larger mu or lam_0 meets the target sooner, at a higher cost meanwhile.
 
-    :param use_edge: False: everything runs on the robot.
+    The clock of the slot is the lowest that carries the rates, or a higher one where that is a
+    cheap insurance (:class:`ClockInsurance`).
     """
 
-    def __init__(
-        self, settings: ControlSettings, *, name: str = 'visionscaling', use_edge: bool = True
-    ) -> None:
-        self.name = name
+    name = 'visionscaling'
+
+    def __init__(self, settings: ControlSettings) -> None:
         self.settings = settings
-        self._use_edge = use_edge
+        self._tables = PointTableCache(only_efficient=True)
+        self._insurance = ClockInsurance()
+        self._expected: tuple[Revealed, bool] | None = None
         self._last: SlotProblem | None = None
         self._shares: Vector = np.zeros(0)
         self._price = settings.initial_multiplier  # the multiplier in its natural unit
 
     def decide(self, forecast: Forecast) -> SlotDecision:
         """Take the primal step and turn it into one clock and a few allocations."""
-        problem = SlotProblem.build(forecast, self.settings, self._use_edge)
+        table = self._tables.get(forecast.operating_points, forecast.device)
+        problem = SlotProblem.build(forecast, self.settings, self.settings.allow_edge, table)
         target = self._primal_step(problem)
         shares = problem.project(target)
         if forecast.exploration_fps > 0.0:
             shares = _with_exploration(shares, problem, forecast.exploration_fps)
         self._last, self._shares = problem, shares
-        decision = realise(shares, problem, forecast, self.settings)
         unit, spread = self._units(problem)
         multiplier = self._price * unit / spread
-        return dataclasses.replace(decision, policy=self.name, multiplier=multiplier)
+        local_fps = rounded(problem.local_fps(shares), self.settings)
+        edge_fps = rounded(problem.edge_fps(shares), self.settings)
+        level = lowest_level(local_fps, problem)
+        if table.points and 0.0 < forecast.arrival_fps < math.inf:
+            level = self._insured_level(problem, forecast, (level, local_fps, edge_fps), multiplier)
+        return compose(
+            table,
+            local_fps,
+            edge_fps,
+            level,
+            slot=forecast.slot,
+            arrival_fps=forecast.arrival_fps,
+            settings=self.settings,
+            policy=self.name,
+            multiplier=multiplier,
+        )
+
+    def _insured_level(
+        self,
+        problem: SlotProblem,
+        forecast: Forecast,
+        plan: tuple[int, Vector, Vector],
+        multiplier: float,
+    ) -> int:
+        expected = Revealed(
+            forecast.arrival_fps, float(problem.bounds[2]), float(problem.bounds[3])
+        )
+        self._expected = expected, forecast.exploration_fps > 0.0
+        capacities_bps = forecast.capacity_quantiles_bps or (expected.capacity_bps,)
+        plans = self._insurance.insured(
+            SlotPlans.of_one(*plan),
+            problem.table,
+            expected=expected,
+            capacities_bps=capacities_bps,
+            price=multiplier,
+            settings=self.settings,
+        )
+        return int(plans.level[0])
 
     def observe(self, state: SlotState) -> None:
         """Take what ran as the iterate and move the multiplier by the constraint it gave."""
         problem = self._last
         if problem is None or not (math.isfinite(state.arrival_fps) and state.arrival_fps > 0.0):
             return
+        if self._expected is not None:
+            expected, explored = self._expected
+            self._insurance.observe(Revealed.of(state, expected), expected, explored=explored)
         self._shares = self._measured_shares(problem, state)
         _, spread = self._units(problem)
         constraint = float(problem.accuracy_gap_map @ self._shares) * state.arrival_fps
@@ -90,15 +133,9 @@ class SaddlePointPolicy:
         return carried_over(step, last, problem)
 
     def _units(self, problem: SlotProblem) -> tuple[float, float]:
-        """What counts as 1: cost of the dearest frame [cost per frame/s], accuracy gap [mAP]."""
-        count = len(problem.points)
-        local_j = problem.energy_j[: problem.energy_j.size - count]
-        dearest_j = float(np.max(local_j, initial=0.0))
-        unit = self.settings.weight_energy * dearest_j / problem.device.p_max_w
-        if unit < _LEAST_UNIT:  # energy unknown or of no weight: a frame's worth of rate instead
-            unit = max(self.settings.weight_rate, 1.0) / self.settings.full_rate_fps
-        gap = float(np.max(np.abs(problem.accuracy_gap_map), initial=0.0))
-        return unit, max(gap, _LEAST_GAP_MAP)
+        """What counts as 1: cost of a frame/s, accuracy gap."""
+        table, settings = problem.table, self.settings
+        return gradient_unit(table, settings), largest_gap_map(table, settings)
 
     def _measured_shares(self, problem: SlotProblem, state: SlotState) -> Vector:
         """What ran as shares of the frames that arrived; local frames at the levels decided."""
