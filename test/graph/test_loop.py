@@ -23,6 +23,7 @@ from visionscaling_ros.msg import (
     SlotState,
 )
 
+from visionscaling_ros.control.policy import DEFAULT_POLICY
 from visionscaling_ros.nodes import topics
 
 MODELS = ['vsdet_n', 'vsdet_s']
@@ -100,7 +101,7 @@ def test_the_loop_closes_and_scores_itself(graph: Any, tmp_path: Path) -> None:
     start_edge_server(graph, port)
     robot = Robot(graph, port, tmp_path, accuracy_target_map=0.1)
     decision = robot.wait(topics.SLOT_DECISION, SlotDecision, lambda d: d.slot >= 3)
-    assert decision.policy == 'visionscaling'
+    assert decision.policy == DEFAULT_POLICY
     assert decision.allocations
     state = robot.wait(
         topics.SLOT_STATE, SlotState, lambda s: s.slot >= 3 and s.processed_local_fps > 0.0

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip('rclpy')
 
 from visionscaling_ros import msg
+from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.nodes.slot_merger import SlotMerger
 
 
@@ -78,3 +79,17 @@ def test_a_bridge_that_fell_silent_counts_as_away() -> None:
         state = merger.merge(step, '', float(step))
     assert state is not None
     assert not state.edge_reachable
+
+
+def test_the_device_is_what_clock_and_radio_say_it_is() -> None:
+    merger = SlotMerger()
+    merger.gpu = msg.GpuState(
+        available_frequencies_hz=[1e9, 5e8], frequency_hz=5e8, power_base_w=2.0,
+        power_model_alpha_w_per_ghz3=1.5, power_model_beta_w=3.0,
+    )  # fmt: skip
+    merger.link = msg.LinkState(radio_fixed_w=0.5, radio_w_per_mbps=0.25, radio_tail_s=10.0)
+    assert merger.device() == DeviceModel(
+        available_frequencies_hz=(5e8, 1e9), frequency_hz=5e8, base_w=2.0,
+        alpha_w_per_ghz3=1.5, beta_w=3.0,
+        radio_fixed_w=0.5, radio_w_per_mbps=0.25, radio_tail_s=10.0,
+    )  # fmt: skip

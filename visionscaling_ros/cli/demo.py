@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from visionscaling_ros.control.policy import POLICY_NAMES
+from visionscaling_ros.control.policy import DEFAULT_POLICY, POLICY_NAMES
 from visionscaling_ros.demo.report import print_comparison, write_report
 from visionscaling_ros.demo.run_record import RunRecord
 from visionscaling_ros.demo.slot_table import SlotTable
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         source=str(Path(arguments.video).resolve()) if arguments.video else 'synthetic',
         rate=arguments.rate,
         trace=arguments.trace,
-        policy=arguments.policy or 'visionscaling',
+        policy=arguments.policy or DEFAULT_POLICY,
     )
     record, run_summary = _measure(options, arguments.duration, folder / 'run.log')
     baseline_record, baseline = None, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from visionscaling_ros.control.policy import POLICY_NAMES
+from visionscaling_ros.control.policy import DEFAULT_POLICY, POLICY_NAMES
 from visionscaling_ros.control.settings import ORIGINS, RANGES, ControlSettings
 from visionscaling_ros.datatypes import OperatingPoint
 from visionscaling_ros.errors import InvalidValueError
@@ -83,7 +83,7 @@ def check_fixed_point(
 
 PARAMETERS = (
     Parameter('slot_duration_s', 1.0, 'Length of a slot', 's', 0.5, 60.0, read_only=True),
-    Parameter('policy', 'visionscaling', 'Policy that decides', choices=POLICY_NAMES),
+    Parameter('policy', DEFAULT_POLICY, 'Policy that decides', choices=POLICY_NAMES),
     Parameter(
         'policy_state_file',
         '',

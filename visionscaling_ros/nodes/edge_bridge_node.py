@@ -191,8 +191,7 @@ class EdgeBridgeNode(ManagedNode):
             uptime_s=time.monotonic() - self._activated_s,
             radio_energy_j=radio.energy_j,
             radio_power_w=radio.power_w,
-            radio_fixed_w=self.parameters['radio_fixed_w'],
-            radio_w_per_mbps=self.parameters['radio_w_per_mbps'],
+            **{name: self.parameters[name] for name in RADIO_PARAMETERS},
             **dataclasses.asdict(snapshot),
         )
         self._state_publisher.publish(self._link)

@@ -91,6 +91,7 @@ class SlotMerger:
             base_w=gpu.power_base_w,
             radio_fixed_w=link.radio_fixed_w,
             radio_w_per_mbps=link.radio_w_per_mbps,
+            radio_tail_s=link.radio_tail_s,
             frequency_hz=gpu.frequency_hz,
         )
 
