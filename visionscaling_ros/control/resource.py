@@ -215,7 +215,7 @@ def _pair_corners(
         other_fps = (
             second_budget[:, None] * use[:, one] - budget[:, None] * second[:, one]
         ) / determinant
-    real = (one_fps > 0.0) & (other_fps > 0.0) & np.isfinite(one_fps + other_fps)
+    real = (one_fps > 0.0) & (other_fps > 0.0) & np.isfinite(one_fps) & np.isfinite(other_fps)
     corners = np.zeros((*one_fps.shape, use.shape[1]))
     pair = np.arange(one.size)
     corners[:, pair, one] = np.where(real, one_fps, 0.0)
