@@ -14,6 +14,7 @@ from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.document import (
     SECTIONS,
+    environment,
     make_document,
     read_json,
     summarize_seeds,
@@ -65,11 +66,11 @@ def suite() -> SuiteResult:
 
 
 @pytest.fixture
-def document(suite: SuiteResult) -> dict[str, Any]:
+def document(suite: SuiteResult, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr('sys.argv', ['bench', 'bench', '--traces', '/somewhere/traces'])
     return make_document(
-        suite, command='visionscaling bench --traces /somewhere/traces', device='agx_orin',
-        slots=100, settings=ControlSettings(), elapsed_s=1.0,
-    )  # fmt: skip
+        suite, device='agx_orin', slots=100, settings=ControlSettings(), elapsed_s=1.0
+    )
 
 
 def test_a_document_survives_the_file_and_nan_is_null(
@@ -175,7 +176,7 @@ def test_the_page(document: dict[str, Any], tmp_path: Path) -> None:
     write_json(
         results / 'decision.json',
         {
-            'meta': {**document['meta'], 'command': 'visionscaling bench-decision'},
+            'meta': environment(),
             'decisions': [{**decision, **times}],
             'simulation': [{'policy': 'fixed', 'slots_per_s': 20000.0}],
         },

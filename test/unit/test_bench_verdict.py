@@ -106,6 +106,24 @@ def test_growth_is_claimed_for_the_own_policies() -> None:
     ]  # fmt: skip
 
 
+def test_speed_is_claimed_for_the_default_policy_and_fixed() -> None:
+    def times(policy: str, median_s: float, p99_s: float) -> dict[str, Any]:
+        return {'policy': policy, 'decide_s_median': median_s, 'decide_s_p99': p99_s}
+
+    found = verdict.speed_claims({
+        'decisions': [times('visionscaling_meta', 0.9e-3, 3.1e-3), times('dms', 1.0, 1.0)],
+        'simulation': [
+            {'policy': 'visionscaling_meta', 'slots_per_s': 500.0},
+            {'policy': 'fixed', 'slots_per_s': 19999.0},
+            {'policy': 'visionscaling', 'slots_per_s': 1.0},
+        ],
+    })
+    assert [(c.policy, c.met) for c in found] == [
+        ('visionscaling_meta', True), ('visionscaling_meta', False),
+        ('visionscaling_meta', True), ('fixed', False),
+    ]  # fmt: skip
+
+
 def test_changes_against_the_best_static_point() -> None:
     rows = [
         row('visionscaling_meta', 0.0, energy_j_per_frame=0.7, processed_fps=14.0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -65,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     suite = _run_with_progress(jobs, processes)
     document = make_document(
         suite,
-        command=shlex.join(['visionscaling', *sys.argv[1:]]),
         device=arguments.device,
         slots=arguments.slots,
         settings=job_setup(jobs[0])[1],

@@ -36,10 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
         DECISION_HEADINGS,
         SIMULATION_HEADINGS,
         decision_cells,
+        make_console,
+        print_claims,
         print_table,
         simulation_cells,
     )
     from visionscaling_ros.simulation.speed import run_measurement  # noqa: PLC0415
+    from visionscaling_ros.simulation.verdict import speed_claims  # noqa: PLC0415
 
     if arguments.slots < 1:
         raise InvalidValueError('slots', arguments.slots, 'a whole number, 1 or more')
@@ -63,5 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     if results['simulation']:
         cells = simulation_cells(results['simulation'])
         print_table('Simulation on one core', SIMULATION_HEADINGS, cells)
+    print_claims(make_console(), speed_claims(results))
     print(path)
     return 0

@@ -6,6 +6,8 @@ import json
 import math
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -26,8 +28,9 @@ SECTIONS = ('meta', 'rows', 'curves', 'summary')
 
 
 def environment() -> dict[str, Any]:
-    """With what figures were made."""
+    """With what figures were made: this program's command line, versions, cores."""
     return {
+        'command': shlex.join(['visionscaling', *sys.argv[1:]]),
         'version': __version__,
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
         'python': platform.python_version(),
@@ -37,12 +40,10 @@ def environment() -> dict[str, Any]:
 
 
 def make_document(
-    suite: SuiteResult, *, command: str, device: str, slots: int, settings: ControlSettings,
-    elapsed_s: float,
-) -> Document:  # fmt: skip
+    suite: SuiteResult, *, device: str, slots: int, settings: ControlSettings, elapsed_s: float
+) -> Document:
     """``meta``, ``rows``, ``curves`` and, over seeds, ``summary``."""
     meta = {
-        'command': command,
         **environment(),
         'device': device,
         'slots': slots,

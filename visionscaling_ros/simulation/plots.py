@@ -85,12 +85,14 @@ def draw_regret(canvas: Canvas, document: Document) -> None:
             axis.plot(
                 of_seeds[0]['slots'], np.where(regret > 0.0, regret, math.nan), color=color,
                 marker=marker, markevery=max(1, len(regret) // 6), markersize=5,
-                linewidth=_width(policy),
+                linewidth=_width(policy), zorder=2.0 + _width(policy),
                 label=f'{exponent:.2f}' if np.any(regret > 0.0) else 'never above 0',
             )  # fmt: skip
         axis.set_xscale('log')
         axis.set_yscale('log', nonpositive='mask')
-        axis.legend(title='exponent', fontsize='x-small', title_fontsize='x-small', ncols=2)
+        axis.legend(
+            title='exponent', fontsize='x-small', title_fontsize='x-small', ncols=2, framealpha=0.6
+        )
         _label(axis, condition, 'slot', 'cumulative regret (where above 0)')
     _legend(canvas, {policy for policies in curves.values() for policy in policies} - {'oracle'})
     canvas.suptitle('Dynamic regret over time')

@@ -33,6 +33,7 @@ from visionscaling_ros.simulation.verdict import (
     Claim,
     claims,
     growth_claims,
+    speed_claims,
 )
 
 Document = Mapping[str, Any]
@@ -65,7 +66,9 @@ PICTURES = """\
 
 def results_page(standard: Document, long: Document, speed: Document) -> str:
     """The page as Markdown."""
-    found = claims(standard['rows']) + growth_claims(long['curves'])
+    found = [
+        *claims(standard['rows']), *growth_claims(long['curves']), *speed_claims(speed)
+    ]  # fmt: skip
     parts = [
         INTRODUCTION,
         '## How\n\n' + _how(standard, long, speed),
@@ -123,7 +126,7 @@ def _claims(found: Sequence[Claim]) -> str:
         for c in sorted(found, key=lambda claim: claim.met)
     ]
     return f'{held} of {len(found)} hold; those that do not come first.\n\n' + _table(
-        CLAIM_HEADINGS, lines
+        CLAIM_HEADINGS, lines, numbers=False
     )
 
 
@@ -175,8 +178,10 @@ def _tables(standard: Document) -> str:
     )
 
 
-def _table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rule = ['---', *('--:' for _ in headings[1:])]
+def _table(
+    headings: Sequence[str], lines: Iterable[Sequence[str]], *, numbers: bool = True
+) -> str:
+    rule = ['---', *('--:' if numbers else '---' for _ in headings[1:])]
     return ''.join(f'| {" | ".join(cells)} |\n' for cells in (headings, rule, *lines))
 
 
