@@ -11,12 +11,12 @@ import numpy as np
 
 from visionscaling_ros.control.forecast import Forecast
 from visionscaling_ros.control.policy import Policy, make_policy
-from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import OperatingPoint, SlotDecision, SlotState
 from visionscaling_ros.simulation.job_processes import Emit
 from visionscaling_ros.simulation.profile import DeviceProfile, load_profile
 from visionscaling_ros.simulation.runner import simulate
 from visionscaling_ros.simulation.scenarios import make_conditions
+from visionscaling_ros.simulation.suite import settings_for
 
 MODELS, SIZES_PX, LEVELS = 10, (224, 320, 416, 512, 640), 13
 SCENARIO = 'fast_fading'  # no two slots alike, so nothing can be taken over from the last one
@@ -90,7 +90,7 @@ def measure_decisions(policy_name: str, slots: int) -> dict[str, Any]:
     between.
     """
     profile = large_profile()
-    settings = ControlSettings(accuracy_target_map=profile.accuracy_target_map)
+    settings = settings_for(profile)
     total = slots + WARM_UP_SLOTS
     conditions = make_conditions(SCENARIO, profile=profile, slots=total, seed=0)
     policy = TimedPolicy(make_policy(policy_name, settings))
@@ -109,9 +109,7 @@ def measure_decisions(policy_name: str, slots: int) -> dict[str, Any]:
 def measure_simulation(policy_name: str, slots: int) -> dict[str, Any]:
     """Slots a second of a simulation on one core, with the profile `agx_orin`."""
     profile = load_profile('agx_orin')
-    settings = ControlSettings(
-        accuracy_target_map=profile.accuracy_target_map, full_rate_fps=profile.full_rate_fps
-    )
+    settings = settings_for(profile)
     conditions = make_conditions(SCENARIO, profile=profile, slots=slots, seed=0)
     policy = make_policy(policy_name, settings)
     began_s = time.perf_counter()

@@ -120,12 +120,18 @@ def run_job(job: Job, emit: Emit) -> None:
 def job_setup(job: Job) -> tuple[DeviceProfile, ControlSettings]:
     """Device and settings of a job."""
     profile = load_profile(job.device)
-    target_map = profile.accuracy_target_map if job.target_map is None else job.target_map
-    return profile, ControlSettings(
-        accuracy_target_map=target_map,
+    return profile, settings_for(profile, target_map=job.target_map, seed=job.seed)
+
+
+def settings_for(
+    profile: DeviceProfile, *, target_map: float | None = None, seed: int = 0
+) -> ControlSettings:
+    """Settings for a simulated device; ``target_map`` None: the profile's target."""
+    return ControlSettings(
+        accuracy_target_map=profile.accuracy_target_map if target_map is None else target_map,
         full_rate_fps=profile.full_rate_fps,
         utilization_ceiling=1.0,  # nothing queues in a fluid world
-        seed=job.seed,
+        seed=seed,
     )
 
 
