@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_loop import MODELS, Robot, free_port
-from visionscaling_ros.msg import SlotDecision, SlotState
+from test_loop import MODELS, Robot, books_balance, free_port, start_edge_server
+from visionscaling_ros.msg import InferenceState, SlotDecision, SlotState
 
+from visionscaling_ros.control.policy import DEFAULT_POLICY, POLICY_NAMES
 from visionscaling_ros.nodes import topics
 
 CONTROLLER = '/controller_node'
@@ -110,3 +112,36 @@ def test_a_change_takes_effect_in_the_next_slot_without_losing_the_multiplier(
     assert {a.model for a in decision.allocations} == {'vsdet_s'}
     assert after.multiplier > 0.0
     assert decision.multiplier > 0.0
+
+
+def test_every_policy_takes_over_in_a_running_robot_and_nothing_is_lost(
+    graph: Any, tmp_path: Path
+) -> None:
+    port, file = free_port(), tmp_path / 'policies.json'
+    start_edge_server(graph, port)
+    start = {'accuracy_target_map': 0.1, 'policy_state_file': str(file)}
+    robot = Robot(graph, port, tmp_path, **start)
+    decisions = robot.observer.watch(topics.SLOT_DECISION, SlotDecision, topics.DECISION_QOS)
+    states = robot.observer.watch(topics.INFERENCE_STATE, InferenceState, topics.STATE_QOS)
+    decisions.wait(lambda d: d.policy == DEFAULT_POLICY and d.slot >= 3)
+    for name in (*POLICY_NAMES[1:], DEFAULT_POLICY):
+        left = decisions.messages[-1].slot
+        set_to(robot, policy=name)
+        decision = decisions.wait(lambda d, n=name, s=left + 3: d.policy == n and d.slot >= s)
+        assert decision.allocations, name
+    slots = [d.slot for d in decisions.messages]
+    assert slots == list(range(slots[0], slots[0] + len(slots)))  # it never stopped deciding
+    in_turn = [d.policy for d in decisions.messages]
+    assert list(dict.fromkeys(in_turn)) == list(POLICY_NAMES)  # the next slot, and none after it
+    assert sum(a != b for a, b in itertools.pairwise(in_turn)) == len(POLICY_NAMES)
+    assert all(books_balance(state) for state in states.messages)
+    assert not any(state.fallback for state in states.messages[-20:])
+
+    assert robot.controller.stop() == 0
+    learned = json.loads(file.read_text())['policies']['autoscale']
+    decisions.clear()
+    controller = graph.start('controller_node', parameters={'slot_duration_s': 0.5, **start})
+    decisions.wait(lambda d: d.policy == DEFAULT_POLICY)
+    file.unlink()
+    assert controller.stop() == 0  # autoscale was not used, and yet is not forgotten
+    assert json.loads(file.read_text())['policies']['autoscale'] == learned
