@@ -14,8 +14,8 @@ from visionscaling_ros.control.revealed import Revealed
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.control.slot_plan import SlotPlans
 
-ARRIVAL_QUANTILES = (0.05, 0.3, 0.7, 0.93, 0.99)
-_ARRIVAL_CHANCES = np.array([0.1, 0.4, 0.37, 0.1, 0.03])  # what each of them stands for
+ARRIVAL_QUANTILES = (0.15, 0.6, 0.93, 0.99)
+_ARRIVAL_CHANCES = np.array([0.35, 0.5, 0.12, 0.03])  # what each of them stands for
 _RATIOS = 100  # of arrivals to expected ones that are remembered
 _COLLAPSED = 0.25  # of the median expected: an uplink that carries less has collapsed
 _AT_FIRST = 0.05  # chance of a collapse in a slot, before any slot was seen
@@ -24,23 +24,28 @@ _MEMORY_SLOTS = 500.0
 
 
 class ArrivalRatios:
-    """How far arrivals lie from what was expected."""
+    """How far arrivals lie from what was expected, while few are expected and while many are."""
 
     def __init__(self) -> None:
-        self._ratios = deque([1.0], maxlen=_RATIOS)
-        self._quantiles = np.ones(len(ARRIVAL_QUANTILES))
+        self._ratios = [deque([1.0], maxlen=_RATIOS) for _ in range(2)]
+        self._quantiles = [np.ones(len(ARRIVAL_QUANTILES)) for _ in range(2)]
+        self._mean_fps = 0.0
+        self._slots = 0.0
 
-    @property
-    def quantiles(self) -> Vector:
-        """Ratios at ``ARRIVAL_QUANTILES``, shape (5,)."""
-        return self._quantiles
+    def quantiles(self, expected_fps: float) -> Vector:
+        """Ratios at ``ARRIVAL_QUANTILES`` while so much is expected, shape (4,)."""
+        return self._quantiles[expected_fps >= self._mean_fps]
 
     def observe(self, arrival_fps: float, expected_fps: float) -> None:
         """Take in what arrived in a slot, and what was expected to [frames/s]."""
-        self._ratios.append(arrival_fps / expected_fps)
-        ordered = sorted(self._ratios)
+        many = expected_fps >= self._mean_fps
+        ratios = self._ratios[many]
+        ratios.append(arrival_fps / expected_fps)
+        ordered = sorted(ratios)
         last = len(ordered) - 1
-        self._quantiles = np.array([ordered[round(q * last)] for q in ARRIVAL_QUANTILES])
+        self._quantiles[many] = np.array([ordered[round(q * last)] for q in ARRIVAL_QUANTILES])
+        self._slots = min(self._slots + 1.0, _MEMORY_SLOTS)
+        self._mean_fps += (arrival_fps - self._mean_fps) / self._slots
 
 
 class CollapseRate:
@@ -94,10 +99,10 @@ class ClockInsurance:
         capacities_bps: Sequence[float],
         price: float,
         settings: ControlSettings,
-    ) -> SlotPlans:
+    ) -> tuple[SlotPlans, Vector]:
         """The plans at the level of least ``phi + lambda g`` on average over what may come.
 
-        Never below their own level.
+        Never below their own level. Also what they cost at that level, shape (N,).
 
         :param capacities_bps: what the uplink may carry, all equally likely [bit/s].
         :param price: lambda [cost per mAP frame/s].
@@ -107,13 +112,15 @@ class ClockInsurance:
         collapse = self._collapses.chance
         chance = np.full(count + 1, (1.0 - collapse) / count)
         chance[-1] = collapse
+        arrivals_fps = expected.arrival_fps * self._arrivals.quantiles(expected.arrival_fps)
         outcome = fluid.at_every_level(
-            np.repeat(expected.arrival_fps * self._arrivals.quantiles, count + 1),
+            np.repeat(arrivals_fps, count + 1),
             np.tile([*capacities_bps, 0.0], len(ARRIVAL_QUANTILES)),
             expected.server_share,
         )
         value = outcome.cost + price * outcome.constraint
         mean = np.tensordot(np.outer(_ARRIVAL_CHANCES, chance).ravel(), value, 1)
         below = np.arange(len(mean))[:, None] < plans.level
-        level = np.where(below, np.inf, mean).argmin(axis=0)
-        return SlotPlans(level, plans.local_fps, plans.edge_fps)
+        mean = np.where(below, np.inf, mean)
+        level = mean.argmin(axis=0)
+        return SlotPlans(level, plans.local_fps, plans.edge_fps), mean.min(axis=0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from visionscaling_ros.control.device import DeviceModel
-from visionscaling_ros.control.frontier import Flags
+from visionscaling_ros.control.frontier import Flags, Indices, envelope
 from visionscaling_ros.control.projections import Vector
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import OperatingPoint
@@ -25,6 +26,7 @@ class PointTable:
     :param server_s: server time, shape (K,) [s/frame]; where unknown, the robot's at full clock.
     :param local_s: time a local frame keeps the robot busy, shape (J, K) [s/frame].
     :param busy_w: power a busy GPU adds at each level, shape (J,) [W].
+    :param kept: where the configurations are in the table this is a part of.
     """
 
     points: tuple[OperatingPoint, ...]
@@ -34,6 +36,7 @@ class PointTable:
     server_s: Vector
     local_s: Vector
     busy_w: Vector
+    kept: Indices | None = None
 
     @classmethod
     def build(
@@ -66,6 +69,28 @@ class PointTable:
             server_s=np.where(server_s > 0.0, server_s, local_s[-1]),
             local_s=local_s,
             busy_w=device.alpha_w_per_ghz3 * levels_ghz**3,
+        )
+
+    @cached_property
+    def on_frontier(self) -> PointTable:
+        """Without the configurations no optimum runs: those on no concave envelope.
+
+        Accuracy against local time at any level, or against upload size.
+        """
+        uploads = np.where(self.upload_bits > 0.0, self.upload_bits, np.inf)
+        use = np.concatenate([self.local_s, uploads[None]])
+        accuracy = np.broadcast_to(self.accuracy_map, use.shape)
+        usable = np.isfinite(use)
+        kept = np.unique(envelope(np.where(usable, use, 0.0), accuracy, usable)[usable.any(axis=1)])
+        return PointTable(
+            points=tuple(self.points[k] for k in kept.tolist()),
+            device=self.device,
+            accuracy_map=self.accuracy_map[kept],
+            upload_bits=self.upload_bits[kept],
+            server_s=self.server_s[kept],
+            local_s=np.ascontiguousarray(self.local_s[:, kept]),
+            busy_w=self.busy_w,
+            kept=kept,
         )
 
     @property

@@ -56,10 +56,19 @@ class SaddlePointLearners:
             moved = self._shares - (steps[:, None] / unit) * (slope - worth[:, None])
             if not same_layout(last, problem):
                 moved = np.stack([carried_over(each, last, problem) for each in moved])
-        moved = np.where(problem.admissible, moved, 0.0)
+        moved = np.where(problem.admissible, moved, 0.0) + _displaced(self._shares, problem)
         self._shares, self._prices = _project(moved, problem, self._prices)
         self._last = problem
         return _plans(self._shares, problem)
+
+
+def _displaced(shares: Vector, problem: SlotProblem) -> Vector:
+    """What ran where it may no longer, as when the edge is gone: it is to start anew, (N, n)."""
+    if shares.shape[1:] != problem.admissible.shape:
+        return np.zeros(problem.admissible.size)
+    lost = np.where(problem.admissible, 0.0, shares).sum(axis=1)
+    displaced: Vector = lost[:, None] * cold_start(problem)
+    return displaced
 
 
 def _project(points: Vector, problem: SlotProblem, prices: Vector) -> tuple[Vector, Vector]:

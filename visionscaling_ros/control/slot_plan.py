@@ -35,6 +35,14 @@ class SlotPlans:
         """A single plan, from rates of shape (K,)."""
         return cls(np.array([level]), local_fps[None], edge_fps[None])
 
+    def of_table(self, part: PointTable, count: int) -> SlotPlans:
+        """The same plans over the ``count`` configurations of the table ``part`` is from."""
+        local_fps = np.zeros((len(self.level), count))
+        edge_fps = np.zeros((len(self.level), count))
+        local_fps[:, part.kept] = self.local_fps
+        edge_fps[:, part.kept] = self.edge_fps
+        return SlotPlans(self.level, local_fps, edge_fps)
+
     def some(self, chosen: slice | Indices) -> SlotPlans:
         """Some of the plans, repeats allowed."""
         return SlotPlans(self.level[chosen], self.local_fps[chosen], self.edge_fps[chosen])

@@ -15,6 +15,8 @@ from visionscaling_ros.control.rate_utility import rate_utility_scale
 from visionscaling_ros.control.resource import OneResource, Resource, TwoResources
 from visionscaling_ros.control.settings import ControlSettings
 
+_FRONTIERS_KEPT = 64  # one for every set of configurations admitted
+
 
 @dataclass(frozen=True)
 class RowConditions:
@@ -63,9 +65,7 @@ class SlotRows:
 
     def __init__(self) -> None:
         self._table: PointTable | None = None
-        self._admitted: Flags = np.zeros((0, 0), dtype=np.bool_)
-        self._local_index: Indices = np.zeros((0, 0), dtype=np.intp)
-        self._edge_index: Indices = np.zeros((0, 0), dtype=np.intp)
+        self._robots: dict[bytes, tuple[Indices, Vector, Flags]] = {}
 
     def build(
         self,
@@ -104,18 +104,25 @@ class SlotRows:
 
     def _update(self, table: PointTable, admitted: Flags, settings: ControlSettings) -> None:
         self._merit = table.accuracy_map - min(settings.accuracy_target_map, table.highest_map)
-        if table is self._table and np.array_equal(admitted, self._admitted):
-            return
-        accuracy = np.broadcast_to(table.accuracy_map, admitted.shape)
-        self._table, self._admitted = table, admitted
-        self._local_index = envelope(table.local_s, accuracy, admitted)
-        self._local_use = np.take_along_axis(table.local_s, self._local_index, 1)
-        self._budget = admitted.any(axis=1)
-        uploads = np.where(table.upload_bits > 0.0, table.upload_bits, 1.0)
-        self._edge_index = envelope(
-            uploads[None], table.accuracy_map[None], table.upload_bits[None] > 0.0
-        )
-        self._edge_use = uploads[self._edge_index]
+        if table is not self._table:
+            self._table = table
+            self._robots.clear()
+            uploads = np.where(table.upload_bits > 0.0, table.upload_bits, 1.0)
+            self._edge_index = envelope(
+                uploads[None], table.accuracy_map[None], table.upload_bits[None] > 0.0
+            )
+            self._edge_use = uploads[self._edge_index]
+        key = admitted.tobytes()
+        robot = self._robots.get(key)
+        if robot is None:
+            if len(self._robots) >= _FRONTIERS_KEPT:
+                self._robots.clear()
+            accuracy = np.broadcast_to(table.accuracy_map, admitted.shape)
+            index = envelope(table.local_s, accuracy, admitted)
+            use = np.take_along_axis(table.local_s, index, 1)
+            any_admitted: Flags = np.logical_or.reduce(admitted, axis=1)
+            robot = self._robots[key] = (index, use, any_admitted)
+        self._local_index, self._local_use, self._budget = robot
 
     def _robot(
         self,

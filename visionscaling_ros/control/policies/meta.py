@@ -26,6 +26,7 @@ from visionscaling_ros.datatypes import SlotDecision, SlotState
 
 _MIDDLE = len(CAPACITY_QUANTILES) // 2
 _PLANNED = (1, 2, 4)  # of the quantiles: those that are planned with
+_FAR_WORSE = 0.1  # an expert expected to cost so much more than an exact solve is not followed
 _EXPERTS = len(_PLANNED) + len(STEP_FACTORS)
 
 
@@ -89,12 +90,13 @@ class MetaPolicy:
         expected = Revealed(forecast.arrival_fps, capacities_bps[_MIDDLE], share)
         planned_bps = tuple(capacities_bps[i] for i in _PLANNED)
         exact, other = self._planner.plans(table, forecast, planned_bps, share, settings)
-        problem = SlotProblem.build(forecast, settings, self._planner.radio_on, table)
+        part = table.on_frontier
+        problem = SlotProblem.build(forecast, settings, self._planner.radio_on, part)
         learned = self._learners.plans(
             problem, settings, self._planner.multiplier, gradient_unit(table, settings)
         )
-        plans = exact.and_(learned).and_(other)
-        plans = self._insurance.insured(
+        plans = exact.and_(learned.of_table(part, len(table.points))).and_(other)
+        plans, value = self._insurance.insured(
             plans,
             table,
             expected=expected,
@@ -102,7 +104,11 @@ class MetaPolicy:
             price=self._planner.multiplier,
             settings=settings,
         )
-        played = plans.some(slice(self._hedge.played, self._hedge.played + 1))
+        followed = self._hedge.played
+        soundest = int(value[: len(_PLANNED)].argmin())
+        if not value[followed] <= value[soundest] + _FAR_WORSE:
+            followed = soundest
+        played = plans.some(slice(followed, followed + 1))
         if last is not None and last.table.points is table.points:
             played = self._steadied(played, last, table, expected)
         if self._probe.due(forecast, self._planner.radio_on):

@@ -60,8 +60,7 @@ class SaddlePointPolicy:
         """Take the primal step and turn it into one clock and a few allocations."""
         table = self._tables.get(forecast.operating_points, forecast.device)
         problem = SlotProblem.build(forecast, self.settings, self.settings.allow_edge, table)
-        target = self._primal_step(problem)
-        shares = problem.project(target)
+        shares = problem.project(self._primal_step(problem))
         if forecast.exploration_fps > 0.0:
             shares = _with_exploration(shares, problem, forecast.exploration_fps)
         self._last, self._shares = problem, shares
@@ -96,7 +95,7 @@ class SaddlePointPolicy:
         )
         self._expected = expected, forecast.exploration_fps > 0.0
         capacities_bps = forecast.capacity_quantiles_bps or (expected.capacity_bps,)
-        plans = self._insurance.insured(
+        plans, _ = self._insurance.insured(
             SlotPlans.of_one(*plan),
             problem.table,
             expected=expected,
