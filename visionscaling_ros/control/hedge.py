@@ -9,6 +9,7 @@ import numpy as np
 from visionscaling_ros.control.projections import Vector
 
 MEMORY_SLOTS = 200.0
+_LEAST_GAPS = 1e-100  # below, a rate would be beyond all numbers: the leader is followed
 
 
 class Hedge:
@@ -44,6 +45,8 @@ class Hedge:
         old = self._probability
         kept = 1.0 - 1.0 / MEMORY_SLOTS
         self._gaps = kept * self._gaps + self._mixability_gap(losses, old)
+        if self._gaps < _LEAST_GAPS:
+            self._gaps = 0.0
         self._lost = kept * self._lost + losses
         self._lost -= self._lost.min()
         if self._gaps > 0.0:
