@@ -4,12 +4,13 @@ from __future__ import annotations
 
 
 class RadioSwitch:
-    """Work function algorithm for two states (Borodin, Linial, Saks 1992).
+    """Work functions for two states, after Borodin, Linial, Saks 1992.
 
     The work function of a state is the least cost of any schedule of the slots so far that ends in
-    it, switches included. The state is left once the other's work function is lower by the cost of
-    a switch: losses of the wrong state add up to that, whatever comes next, so that the cost is
-    at most three times that of the best schedule in hindsight.
+    it, switches included. The radio goes off once the work function of off is lower by the cost of
+    a switch, and comes on again once that of on is no higher, sooner than in the original (ours):
+    losses of the wrong state add up to a switch, whatever comes next, so that the cost is at most
+    four times that of the best schedule in hindsight (three times in the original).
     """
 
     def __init__(self) -> None:
