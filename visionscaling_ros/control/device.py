@@ -68,7 +68,7 @@ class DeviceModel:
         if self.rated_power_w > 0.0:
             return self.rated_power_w
         power_w = self.power_w(self.clock_levels_hz[-1], 1.0, 0.0) + self.radio_fixed_w
-        return power_w if power_w > 0.0 else 1.0
+        return power_w if power_w > _LEAST_POWER_W else 1.0
 
     def gpu_dynamic_power_w(self, frequency_hz: float) -> float:
         """Power a busy GPU adds at a clock, ``alpha f^3`` [W]."""
@@ -86,6 +86,7 @@ class DeviceModel:
         return self.base_w + gpu_w + self.radio_power_w(tx_rate_bps)
 
 
+_LEAST_POWER_W = 1e-6  # a device that takes less is one whose power is not known
 _POWERS = (
     'alpha_w_per_ghz3',
     'beta_w',

@@ -26,20 +26,22 @@ class ExactPlanner:
     """Plans the slot forecast exactly, for several opinions on the uplink.
 
     The problem is convex but for the radio, which costs a fixed power while on and a tail when it
-    goes off. Either way of living, with and without it, has a virtual queue of its own, because
-    the price of accuracy differs: ``lambda <- [lambda + mu g_t]^+`` with what really ran for the
-    one that is lived, and with what would have run for the other. What both would cost at their
-    own price decides, by :class:`RadioSwitch`, which is lived. While the uplink is unknown, what it
-    last carried is built on, cautiously.
+    goes off. Accuracy has another price with it than without: each way of living has a base price
+    of its own, moved by what its plan would have given in every slot, lived or not. On top of both
+    comes the virtual queue of what really ran, ``Q <- [Q + mu g_t]``, which holds the target
+    whichever way is lived. What both ways would cost at their prices decides, by
+    :class:`RadioSwitch`, which is lived. While the uplink is unknown, what it last carried is built
+    on, cautiously.
 
-    The queues start at the multipliers of the first forecast's optimum, so that the target
+    The base prices start at the multipliers of the first forecast's optimum, so that the target
     holds from the start.
     """
 
     def __init__(self) -> None:
         self._rows = SlotRows()
         self._radio = RadioSwitch()
-        self._multipliers: list[float] = []  # radio off, radio on
+        self._bases: list[float] = []  # base prices: radio off, radio on
+        self._queue = 0.0
         self._lived = _OFF
         self._can_send = False
         self._known_bps: tuple[float, ...] = ()  # the last capacities that were no exploration
@@ -57,7 +59,7 @@ class ExactPlanner:
     @property
     def queue(self) -> float:
         """The virtual queue lived by; below 0: credit [cost per mAP frame/s]."""
-        return self._multipliers[self._lived] if self._multipliers else 0.0
+        return self._bases[self._lived] + self._queue if self._bases else 0.0
 
     def plans(
         self,
@@ -73,8 +75,8 @@ class ExactPlanner:
         :param share: share of the server, 0 to 1.
         """
         middle = len(capacities_bps) // 2
-        if not self._multipliers:
-            self._multipliers = self._first_multipliers(
+        if not self._bases:
+            self._bases = self._first_multipliers(
                 table, forecast, capacities_bps[middle], share, settings
             )
         unknown = forecast.exploration_fps > 0.0
@@ -106,7 +108,7 @@ class ExactPlanner:
         share: float,
         settings: ControlSettings,
     ) -> tuple[SlotPlans, Vector]:
-        off, on = self._multipliers
+        off, on = (base + self._queue for base in self._bases)
         return exact_plans(
             self._rows,
             table,
@@ -119,19 +121,33 @@ class ExactPlanner:
         )
 
     def move_queues(
-        self, table: PointTable, settings: ControlSettings, lived: float, other: float
+        self,
+        table: PointTable,
+        settings: ControlSettings,
+        *,
+        measured: float,
+        planned: float,
+        other: float,
     ) -> None:
-        """Take in the constraint as it was, and as it would have been the other way."""
-        limit = settings.max_multiplier
-        limit *= gradient_unit(table, settings) / largest_gap_map(table, settings)
-        step = self.step(table, settings)
-        credit = _CREDIT_SLOTS * step * settings.full_rate_fps * largest_gap_map(table, settings)
-        for way, constraint in ((self._lived, lived), (1 - self._lived, other)):
+        """Take in the constraint as it was, and as the plans of both ways would have had it.
+
+        :param measured: of what really ran [mAP frames/s].
+        :param planned: of the exact plan of the way that is lived [mAP frames/s].
+        :param other: of the other way [mAP frames/s].
+        """
+        unit, spread = gradient_unit(table, settings), largest_gap_map(table, settings)
+        limit = settings.max_multiplier * unit / spread
+        step = 0.5 * self.step(table, settings)
+        credit = _CREDIT_SLOTS * step * settings.full_rate_fps * spread
+        queue = self._queue + step * measured
+        if math.isfinite(queue):
+            self._queue = min(max(queue, -credit), limit)
+        for way, constraint in ((self._lived, planned), (1 - self._lived, other)):
             if way == _ON and not self._can_send:
                 continue
-            moved = self._multipliers[way] + step * constraint
+            moved = self._bases[way] + step * constraint
             if math.isfinite(moved):
-                self._multipliers[way] = min(max(moved, -credit), limit)
+                self._bases[way] = min(max(moved, 0.0), limit)
 
     def step(self, table: PointTable, settings: ControlSettings) -> float:
         """mu: what a constraint of 1 adds to the multiplier."""

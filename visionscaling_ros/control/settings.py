@@ -64,7 +64,7 @@ class ControlSettings:
     capacity_stale_s: float = 10.0
     exploration_fps: float = 1.0
     arrival_smoothing: float = 0.5
-    switching_cost: float = 0.002
+    switching_cost: float = 0.001
     temperature_limit_c: float = 85.0
     allow_edge: bool = True
     allowed_models: tuple[str, ...] = ()

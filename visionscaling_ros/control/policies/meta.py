@@ -141,7 +141,14 @@ class MetaPolicy:
         )
         limit_fps = max(settings.full_rate_fps, state.arrival_fps)
         measured = min(max(measured, -limit_fps), limit_fps)
-        self._planner.move_queues(table, settings, measured, float(outcome.constraint[-1]))
+        constraint = outcome.constraint.tolist()
+        self._planner.move_queues(
+            table,
+            settings,
+            measured=measured,
+            planned=constraint[len(_PLANNED) // 2],
+            other=constraint[-1],
+        )
 
     def _edge(self, forecast: Forecast, table: PointTable) -> tuple[tuple[float, ...], float]:
         """Capacities to plan with, from cautious to hopeful [bit/s], and the server's share."""
