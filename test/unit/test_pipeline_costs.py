@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from visionscaling_ros.datatypes import OperatingPoint
-from visionscaling_ros.pipeline.cost_table import CostTable
+from visionscaling_ros.pipeline.cost_table import TOLERANCE, CostTable
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
 
 
@@ -19,17 +21,37 @@ def table() -> CostTable:
 @given(truth=st.floats(0.001, 0.1))
 def test_it_converges_to_what_is_measured(truth: float) -> None:
     costs = table()
-    for _ in range(200):
+    for _ in range(1000):
         costs.observe_local('m', 320, truth, 0.002)
     (point,) = costs.points()
-    assert abs(point.gpu_work_ghz_s - truth) < 0.01 * truth
-    assert abs(point.serial_s - 0.002) < 1e-5
+    assert point.gpu_work_ghz_s == pytest.approx(truth, rel=1.1 * TOLERANCE)
+    assert point.serial_s == pytest.approx(0.002, rel=1.1 * TOLERANCE)
+
+
+def test_frames_that_vary_by_half_leave_it_as_it_is_once_it_is_learned() -> None:
+    rng = np.random.default_rng(1)
+    costs = table()
+    told = []
+    for time_s in 0.02 * rng.uniform(0.5, 1.5, 2000):
+        costs.observe_local('m', 320, float(time_s), 0.001)
+        told.append(costs.points()[0].gpu_work_ghz_s)
+    assert told[-1] == pytest.approx(0.02, rel=0.1)
+    assert len(set(told[200:])) <= 3
 
 
 def test_one_outlier_moves_it_by_a_fifth_at_most() -> None:
     costs = table()
     costs.observe_local('m', 320, 10.0, 0.001)
     assert costs.points()[0].gpu_work_ghz_s < 0.0121
+
+
+def test_work_rescaled_stays_so() -> None:
+    costs = table()
+    costs.rescale_work(2.0)
+    costs.observe_local('m', 320, 0.02, 0.01)  # the second moves enough to be told
+    (point,) = costs.points()
+    assert point.gpu_work_ghz_s == pytest.approx(0.02)
+    assert point.serial_s > 0.001
 
 
 def test_an_unknown_configuration_changes_nothing() -> None:

@@ -186,6 +186,26 @@ def test_what_the_edge_gives_back_runs_locally(bench: Bench) -> None:
     assert len(bench.fates) == 1
 
 
+@pytest.mark.parametrize('given_back', [True, False])
+def test_a_frame_the_edge_cannot_take_runs_as_local_ones_do_else_as_it_would_have_there(
+    bench: Bench, given_back: bool
+) -> None:
+    edge = Allocation('bright', 96, Origin.EDGE, 10.0)
+    seldom = Allocation('bright', 32, Origin.LOCAL, 1e-6)
+    for count, (lanes, size_px) in enumerate((((edge,), 96), ((edge, seldom), 32)), 1):
+        bench.dispatcher.set_edge_available(given_back)
+        bench.decide(*lanes)
+        bench.frame()
+        if given_back:
+            bench.wait(bench.uploads, count)
+            number = bench.uploads[-1].frame.number
+            bench.dispatcher.take_reply(EdgeReply(number, False, Detections.empty()))
+        bench.wait(bench.fates, count)
+        assert bench.fates[-1].processed
+        assert bench.fates[-1].frame.allocation is not None
+        assert bench.fates[-1].frame.allocation.input_size_px == size_px
+
+
 def test_a_bridge_that_never_answers_is_not_waited_for() -> None:
     bench = Bench(max_age_s=-1.0)  # every deadline has already passed
     bench.dispatcher.set_edge_available(True)

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
+from collections import Counter
 
 from visionscaling_ros.datatypes import OperatingPoint
 
-SMOOTHING = 0.1  # weight of a new sample
+MEAN_FRAMES = 100  # of as many frames each cost is about the mean, once it was run as often
+CALIBRATION_FRAMES = 10  # the cost first entered counts for as many
 OUTLIER_RATIO = 3.0  # a sample further off than this counts as this far off
+TOLERANCE = 0.05  # a cost is told anew once it moved by more than this
 
 
 class CostTable:
-    """Thread-safe table of operating points, corrected by an outlier-clipped moving average."""
+    """Thread-safe table of operating points, each cost an outlier-clipped mean over many frames.
+
+    Single frames vary by half where others use the same processor; a mean over a few of them
+    would have the controller plan anew in every slot. So costs move slowly, over several slots,
+    and are told anew only when one moved by more than 5 %. What changes faster (another load on
+    the robot) the controller sees in how busy it is.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._points: dict[tuple[str, int], OperatingPoint] = {}
+        self._points: dict[tuple[str, int], OperatingPoint] = {}  # as told
+        self._means: dict[tuple[str, int], OperatingPoint] = {}
+        self._samples: Counter[tuple[tuple[str, int], str]] = Counter()
 
     def put(self, point: OperatingPoint) -> None:
         """Enter a configuration with the costs first measured."""
         with self._lock:
-            self._points[point.model, point.input_size_px] = point
+            key = point.model, point.input_size_px
+            self._points[key] = self._means[key] = point
+            for field in dataclasses.fields(point):
+                self._samples[key, field.name] = CALIBRATION_FRAMES
 
     def points(self) -> tuple[OperatingPoint, ...]:
         """All configurations, sorted by model and size."""
@@ -31,10 +46,10 @@ class CostTable:
     def rescale_work(self, factor: float) -> None:
         """Multiply the GPU work of all, once the clock it was measured at is known."""
         with self._lock:
-            for key, point in self._points.items():
-                self._points[key] = dataclasses.replace(
-                    point, gpu_work_ghz_s=point.gpu_work_ghz_s * factor
-                )
+            for points in (self._points, self._means):
+                for key, point in points.items():
+                    work_ghz_s = point.gpu_work_ghz_s * factor
+                    points[key] = dataclasses.replace(point, gpu_work_ghz_s=work_ghz_s)
 
     def observe_local(
         self, model: str, input_size_px: int, gpu_work_ghz_s: float, serial_s: float
@@ -51,18 +66,25 @@ class CostTable:
         self._correct(model, input_size_px, server_time_s=server_time_s)
 
     def _correct(self, model: str, input_size_px: int, **samples: float) -> None:
+        key = model, input_size_px
         with self._lock:
-            point = self._points.get((model, input_size_px))
-            if point is None:
+            mean = self._means.get(key)
+            if mean is None:
                 return
+            told, moved = self._points[key], False
             for name, sample in samples.items():
-                corrected = _smooth(getattr(point, name), sample)
-                point = dataclasses.replace(point, **{name: corrected})  # type: ignore[arg-type]
-            self._points[model, input_size_px] = point
+                self._samples[key, name] += 1
+                count = min(self._samples[key, name], MEAN_FRAMES)
+                corrected = _mean(getattr(mean, name), sample, count)
+                mean = dataclasses.replace(mean, **{name: corrected})  # type: ignore[arg-type]
+                moved |= not math.isclose(corrected, getattr(told, name), rel_tol=TOLERANCE)
+            self._means[key] = mean
+            if moved:
+                self._points[key] = mean
 
 
-def _smooth(old: float, sample: float) -> float:
+def _mean(old: float, sample: float, count: int) -> float:
     if old <= 0.0:
         return sample
     clipped = min(max(sample, old / OUTLIER_RATIO), old * OUTLIER_RATIO)
-    return old + SMOOTHING * (clipped - old)
+    return old + (clipped - old) / count

@@ -223,12 +223,17 @@ class Dispatcher:
     def _placed(self, lane: Allocation) -> Allocation:
         if lane.origin is Origin.LOCAL or self._edge_available:
             return lane
-        return self._local_stand_in()
+        return self._local_stand_in(lane)
 
-    def _local_stand_in(self) -> Allocation:
-        """The configuration that runs locally what the edge cannot take."""
+    def _local_stand_in(self, lane: Allocation) -> Allocation:
+        """What runs locally a frame of ``lane`` that the edge cannot take.
+
+        What most local frames run; where none do, its own configuration, as the controller expects
+        when it sets the clock.
+        """
+        own = dataclasses.replace(lane, origin=Origin.LOCAL)
         local = [lane for lane in self._lanes if lane.origin is Origin.LOCAL]
-        return max(local, key=lambda lane: lane.rate_fps, default=self._safe)
+        return max(local, key=lambda lane: lane.rate_fps, default=own)
 
     def _hand_over(self, frame: Frame) -> None:
         assert frame.allocation is not None
@@ -243,9 +248,10 @@ class Dispatcher:
         self._drop(frame, reason)
 
     def _give_back(self, frame: Frame) -> None:
+        assert frame.allocation is not None
         with self._lock:
             stopped = self._stopped
-            frame.allocation = self._local_stand_in()
+            frame.allocation = self._local_stand_in(frame.allocation)
         if stopped or time.monotonic() - frame.arrived_s > self._max_age_s:
             self._drop(frame, DropReason.EDGE_FAILED)
         else:
