@@ -74,7 +74,7 @@ class ExactPlanner:
         :param capacities_bps: what the uplink may carry, ascending [bit/s].
         :param share: share of the server, 0 to 1.
         """
-        middle = len(capacities_bps) // 2
+        middle = (len(capacities_bps) - 1) // 2
         if not self._bases:
             self._bases = self._first_multipliers(
                 table, forecast, capacities_bps[middle], share, settings

@@ -93,7 +93,12 @@ class PointTable:
             kept=kept,
         )
 
-    @property
+    @cached_property
+    def dearest_frame_j(self) -> float:
+        """Energy of the dearest local frame [J]; 0: there is none."""
+        return float(np.max(self.busy_w[:, None] * self.local_s, initial=0.0))
+
+    @cached_property
     def highest_map(self) -> float:
         """Accuracy of the best configuration [mAP]; 0: there is none."""
         return float(np.max(self.accuracy_map, initial=0.0))

@@ -12,9 +12,9 @@ from visionscaling_ros.control.slot_plan import SlotPlans
 
 STEP_FACTORS = (0.25, 1.0, 4.0)  # of the primal step
 
-_NEWTON_STEPS = 8
+_NEWTON_STEPS = 3
 _LENGTHS = np.append(4.0 ** -np.arange(9.0), 0.0)
-_PRECISION = 1e-3
+_PRECISION = 3e-3
 _NONE_LEFT = 1e-12
 _RIDGE = 1e-4
 _IDENTITY = np.eye(4)
@@ -62,6 +62,12 @@ class SaddlePointLearners:
         return _plans(self._shares, problem)
 
 
+def _dual(x: Vector, prices: Vector, bounds: Vector) -> Vector:
+    """``1/2 |x|^2 + nu b``, with x what the prices leave, last axis summed."""
+    value: Vector = 0.5 * (x * x).sum(axis=-1) + prices @ bounds
+    return value
+
+
 def _displaced(shares: Vector, problem: SlotProblem) -> Vector:
     """What ran where it may no longer, as when the edge is gone: it is to start anew, (N, n)."""
     if shares.shape[1:] != problem.admissible.shape:
@@ -84,6 +90,7 @@ def _project(points: Vector, problem: SlotProblem, prices: Vector) -> tuple[Vect
     rows, bounds = problem.rows / scale, problem.bounds / scale[:, 0]
     bounds = np.where(np.isinf(scale[:, 0]), 1.0, bounds)
     x = np.maximum(points - prices @ rows, 0.0)
+    dual = _dual(x, prices, bounds)
     for _ in range(_NEWTON_STEPS):
         over = x @ rows.T - bounds
         active = (prices > 0.0) | (over > 0.0)
@@ -93,12 +100,18 @@ def _project(points: Vector, problem: SlotProblem, prices: Vector) -> tuple[Vect
         pair = active[:, :, None] & active[:, None, :]
         system = np.where(pair, curvature, 0.0) + _RIDGE * _IDENTITY
         change = np.linalg.solve(system, np.where(active, over, 0.0)[:, :, None])
+        full = np.maximum(prices + change[:, :, 0], 0.0)
+        there = np.maximum(points - full @ rows, 0.0)
+        reached_dual = _dual(there, full, bounds)
+        if np.all(reached_dual <= dual):
+            prices, x, dual = full, there, reached_dual
+            continue
         tried = np.maximum(prices[:, None] + _LENGTHS[:, None] * change[:, None, :, 0], 0.0)
         reached = np.maximum(points[:, None] - tried @ rows, 0.0)
-        dual = 0.5 * (reached * reached).sum(axis=2) + tried @ bounds
-        best = dual.argmin(axis=1)
+        duals = _dual(reached, tried, bounds)
+        best = duals.argmin(axis=1)
         each = np.arange(len(points))
-        prices, x = tried[each, best], reached[each, best]
+        prices, x, dual = tried[each, best], reached[each, best], duals[each, best]
     use = (x @ rows.T / bounds).max(axis=1, initial=0.0)
     return x / np.maximum(use, 1.0)[:, None], prices
 

@@ -16,8 +16,7 @@ def gradient_unit(table: PointTable, settings: ControlSettings) -> float:
 
     Where energy is unknown or of no weight, a frame's share of the worth of the full rate.
     """
-    dearest_j = float(np.max(table.busy_w[:, None] * table.local_s, initial=0.0))
-    unit = settings.weight_energy * dearest_j / table.device.p_max_w
+    unit = settings.weight_energy * table.dearest_frame_j / table.device.p_max_w
     if unit < _LEAST_UNIT:
         return max(settings.weight_rate, 1.0) / settings.full_rate_fps
     return unit

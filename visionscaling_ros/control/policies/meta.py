@@ -25,7 +25,7 @@ from visionscaling_ros.control.units import gradient_unit
 from visionscaling_ros.datatypes import SlotDecision, SlotState
 
 _MIDDLE = len(CAPACITY_QUANTILES) // 2
-_PLANNED = (1, 2, 4)  # of the quantiles: those that are planned with
+_PLANNED = (2, 4)  # of the quantiles: those that are planned with
 _FAR_WORSE = 0.1  # an expert expected to cost so much more than an exact solve is not followed
 _EXPERTS = len(_PLANNED) + len(STEP_FACTORS)
 
@@ -146,7 +146,7 @@ class MetaPolicy:
             table,
             settings,
             measured=measured,
-            planned=constraint[len(_PLANNED) // 2],
+            planned=constraint[0],
             other=constraint[-1],
         )
 
