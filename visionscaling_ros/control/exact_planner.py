@@ -79,7 +79,7 @@ class ExactPlanner:
             self._bases = self._first_multipliers(
                 table, forecast, capacities_bps[middle], share, settings
             )
-        unknown = forecast.exploration_fps > 0.0
+        unknown = forecast.exploration_fps > 0.0 and capacities_bps[middle] > 0.0
         if not unknown and capacities_bps[middle] > 0.0:
             self._known_bps = capacities_bps
         likely_bps = self._known_bps if unknown and self._known_bps else capacities_bps

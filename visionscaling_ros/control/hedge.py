@@ -9,6 +9,7 @@ import numpy as np
 from visionscaling_ros.control.projections import Vector
 
 MEMORY_SLOTS = 200.0
+_LARGEST_LOSS = 1e9  # a figure beyond it is no cost of a slot
 _LEAST_GAPS = 1e-100  # below, a rate would be beyond all numbers: the leader is followed
 
 
@@ -39,7 +40,7 @@ class Hedge:
 
     def learn(self, losses: Vector) -> None:
         """Take in what every expert would have lost, shape (N,); not finite: passed over."""
-        if not np.all(np.isfinite(losses)):
+        if not np.all(np.abs(losses) < _LARGEST_LOSS):
             return
         losses = losses - losses.min()
         old = self._probability

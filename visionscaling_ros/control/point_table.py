@@ -14,6 +14,8 @@ from visionscaling_ros.control.projections import Vector
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import OperatingPoint
 
+_LEAST_UPLOAD_BITS = 1.0  # a frame that takes less cannot be offloaded
+
 
 @dataclass(frozen=True)
 class PointTable:
@@ -59,6 +61,7 @@ class PointTable:
             points = tuple(p for p, keep in zip(points, kept.tolist(), strict=True) if keep)
             columns = columns[:, kept]
         accuracy, work, serial, upload_bits, server_s = columns
+        upload_bits = np.where(upload_bits >= _LEAST_UPLOAD_BITS, upload_bits, 0.0)
         levels_ghz = np.array(device.clock_levels_hz) * 1e-9
         local_s = work / levels_ghz[:, None] + serial
         return cls(

@@ -87,6 +87,8 @@ def exact_plans(
     groups = np.arange(len(conditions.level)).reshape(-1, levels)
     best = queued_cost(first, multiplier, step)[groups].min(axis=1)
     hopeful = np.flatnonzero(least[groups] <= best[:, None] + _SLACK)
+    if not hopeful.size:  # figures beyond what numbers can hold
+        hopeful = np.arange(len(least))
     used_s = (first.edge_fps * table.server_s[problem.edge.index]).sum(axis=1)
     if np.all(used_s[hopeful] <= server_share + _SLACK):
         few, at_queue = problem.rows(hopeful), first.rows(hopeful)

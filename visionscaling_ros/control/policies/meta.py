@@ -172,7 +172,8 @@ class MetaPolicy:
         scale = expected.arrival_fps / last.forecast.arrival_fps
         before = last.played
         kept = SlotPlans(before.level, scale * before.local_fps, scale * before.edge_fps)
-        if kept.level[0] >= len(table.busy_w):
+        gone = expected.capacity_bps <= 0.0 and bool(np.any(kept.edge_fps > 0.0))
+        if gone or kept.level[0] >= len(table.busy_w):
             return new
         busy = float(kept.local_fps[0] @ table.local_s[kept.level[0]])
         if busy > self.settings.utilization_ceiling:
