@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
 
-_MAX_ITERATIONS = 100
+_MAX_ITERATIONS = 1000  # far more than usual: two resources used nearly alike take hundreds
 _PRECISION = 1e-14
 _NONE_LEFT = 1e-12  # a bound this small, as a share of its row's largest entry, counts as 0
 _NEVER_BINDS = 1e-100  # and this small an entry, as a share of its bound

@@ -96,23 +96,20 @@ class MetaPolicy:
             problem, settings, self._planner.multiplier, gradient_unit(table, settings)
         )
         plans = exact.and_(learned.of_table(part, len(table.points))).and_(other)
+        kept = None if last is None else self._kept(last, table, expected)
         plans, value = self._insurance.insured(
-            plans,
+            plans if kept is None else plans.and_(kept),
             table,
             expected=expected,
-            capacities_bps=capacities_bps,
+            capacities_bps=capacities_bps[::2],
             price=self._planner.multiplier,
             settings=settings,
         )
-        followed = self._hedge.played
-        soundest = int(value[: len(_PLANNED)].argmin())
-        if not value[followed] <= value[soundest] + _FAR_WORSE:
-            followed = soundest
-        played = plans.some(slice(followed, followed + 1))
-        if last is not None and last.table.points is table.points:
-            played = self._steadied(played, last, table, expected)
+        chosen = self._chosen(value.tolist(), can_keep=kept is not None)
+        played = plans.some(slice(chosen, chosen + 1))
         if self._probe.due(forecast, self._planner.radio_on):
             played = _explored(played, table, forecast)
+        plans = plans.some(slice(0, _EXPERTS + 1))
         self._slot = _Slot(forecast, table, expected, plans, played)
         return self._decision(forecast, table, played)
 
@@ -165,27 +162,31 @@ class MetaPolicy:
             capacity_bps = float(np.max(table.upload_bits, initial=0.0))
         return (capacity_bps,) * count, share
 
-    def _steadied(
-        self, new: SlotPlans, last: _Slot, table: PointTable, expected: Revealed
-    ) -> SlotPlans:
-        """What ran last, scaled to the arrivals, unless the new plan is enough better."""
-        scale = expected.arrival_fps / last.forecast.arrival_fps
+    def _kept(self, last: _Slot, table: PointTable, expected: Revealed) -> SlotPlans | None:
+        """What ran last, scaled to the arrivals; None where it cannot go on."""
         before = last.played
-        kept = SlotPlans(before.level, scale * before.local_fps, scale * before.edge_fps)
-        gone = expected.capacity_bps <= 0.0 and bool(np.any(kept.edge_fps > 0.0))
-        if gone or kept.level[0] >= len(table.busy_w):
-            return new
-        busy = float(kept.local_fps[0] @ table.local_s[kept.level[0]])
+        gone = expected.capacity_bps <= 0.0 and bool(np.any(before.edge_fps > 0.0))
+        same = last.table.points is table.points and before.level[0] < len(table.busy_w)
+        if gone or not same:
+            return None
+        scale = expected.arrival_fps / last.forecast.arrival_fps
+        busy = scale * float(before.local_fps[0] @ table.local_s[before.level[0]])
         if busy > self.settings.utilization_ceiling:
-            return new
-        fluid = Fluid(new.and_(kept), table, expected.arrival_fps, self.settings)
-        outcome = fluid.at_own_level(
-            expected.arrival_fps, expected.capacity_bps, expected.server_share
-        )
-        step = self._planner.step(table, self.settings)
-        price = np.maximum(self._planner.queue + step * outcome.constraint, 0.0)
-        value = outcome.cost + 0.5 * price * price / step
-        return kept if value[1] <= value[0] + self.settings.switching_cost else new
+            return None
+        return SlotPlans(before.level, scale * before.local_fps, scale * before.edge_fps)
+
+    def _chosen(self, value: list[float], *, can_keep: bool) -> int:
+        """Index of the plan to play: the expert's that is followed, or what ran last.
+
+        :param value: expected cost of all plans, what ran last at the end if it can go on.
+        """
+        exact = value[: len(_PLANNED)]
+        followed = self._hedge.played
+        if not value[followed] <= min(exact) + _FAR_WORSE:
+            followed = exact.index(min(exact))
+        if can_keep and value[-1] <= value[followed] + self.settings.switching_cost:
+            return len(value) - 1
+        return followed
 
     def _decision(self, forecast: Forecast, table: PointTable, played: SlotPlans) -> SlotDecision:
         return compose(
