@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Protocol
 
 import numpy as np
@@ -54,9 +55,8 @@ class OneResource:
     ) -> None:
         self.index, self.merit = index, merit
         self.energy = price[:, None] * use
-        self._full = budget[:, None] / use
-        self._step = np.zeros_like(use)
-        self._step[:, 1:] = np.maximum(self._full[:, 1:] - self._full[:, :-1], 0.0)
+        self._use = use
+        self._set_budget(budget)
         # Merit one frame more adds on the way to a vertex from the one before it, which takes
         # none of the resource: where the chord of the two meets use 0.
         self._gain = np.zeros_like(use)
@@ -64,7 +64,18 @@ class OneResource:
         chord = merit[:, 1:] * use[:, :-1] - merit[:, :-1] * use[:, 1:]
         np.divide(chord, run, out=self._gain[:, 1:], where=run > 0.0)
         self._columns = np.arange(use.shape[1])
+
+    def _set_budget(self, budget: Vector) -> None:
+        self._full = budget[:, None] / self._use
+        self._step = np.zeros_like(self._full)
+        self._step[:, 1:] = np.maximum(self._full[:, 1:] - self._full[:, :-1], 0.0)
         self._length = self._full
+
+    def with_budget(self, budget: Vector) -> OneResource:
+        """The same with other budgets, shape (R,)."""
+        other = copy.copy(self)
+        other._set_budget(budget)
+        return other
 
     def offers(self, multiplier: Vector) -> tuple[Vector, Vector]:
         """Marginal costs and lengths, shape (R, V); nothing before the cheapest vertex."""
@@ -94,6 +105,7 @@ class OneResource:
         some._full, some._step, some._gain = (
             self._full[chosen], self._step[chosen], self._gain[chosen]
         )  # fmt: skip
+        some._use = self._use[chosen]
         some._columns, some._length = self._columns, some._full
         return some
 

@@ -27,6 +27,7 @@ class RowConditions:
     :param capacity_bps: what the uplink carries [bit/s]; 0: the radio is off.
     :param server_share: share of the server, 0 to 1.
     :param time_factor: local time of a frame over the table's.
+    :param of_one_slot: the rows of :meth:`of_slot`, all of them.
     """
 
     level: Indices
@@ -34,6 +35,7 @@ class RowConditions:
     capacity_bps: Vector
     server_share: Vector
     time_factor: Vector
+    of_one_slot: bool = False
 
     @classmethod
     def of_slot(
@@ -47,6 +49,7 @@ class RowConditions:
             np.repeat([0.0, *capacities_bps], levels),
             np.full(rows, server_share),
             np.ones(rows),
+            of_one_slot=True,
         )
 
     def rows(self, chosen: Indices) -> RowConditions:
@@ -65,7 +68,9 @@ class SlotRows:
 
     def __init__(self) -> None:
         self._table: PointTable | None = None
+        self._settings: ControlSettings | None = None
         self._robots: dict[bytes, tuple[Indices, Vector, Flags]] = {}
+        self._resources: dict[tuple[bytes, int], OneResource] = {}  # of one slot's rows
 
     def build(
         self,
@@ -103,7 +108,10 @@ class SlotRows:
         )
 
     def _update(self, table: PointTable, admitted: Flags, settings: ControlSettings) -> None:
-        self._merit = table.accuracy_map - min(settings.accuracy_target_map, table.highest_map)
+        if table is not self._table or settings is not self._settings:
+            self._settings = settings
+            self._merit = table.accuracy_map - min(settings.accuracy_target_map, table.highest_map)
+            self._resources.clear()
         if table is not self._table:
             self._table = table
             self._robots.clear()
@@ -117,12 +125,14 @@ class SlotRows:
         if robot is None:
             if len(self._robots) >= _FRONTIERS_KEPT:
                 self._robots.clear()
+                self._resources.clear()
             accuracy = np.broadcast_to(table.accuracy_map, admitted.shape)
             index = envelope(table.local_s, accuracy, admitted)
             use = np.take_along_axis(table.local_s, index, 1)
             any_admitted: Flags = np.logical_or.reduce(admitted, axis=1)
             robot = self._robots[key] = (index, use, any_admitted)
         self._local_index, self._local_use, self._budget = robot
+        self._key = key
 
     def _robot(
         self,
@@ -132,27 +142,37 @@ class SlotRows:
         per_watt: float,
     ) -> Resource:
         level = conditions.level
+        key = (self._key, len(level))
+        if conditions.of_one_slot and key in self._resources:
+            return self._resources[key]
         index = self._local_index[level]
-        return OneResource(
+        robot = OneResource(
             index,
             use=self._local_use[level] * conditions.time_factor[:, None],
             merit=self._merit[index],
             price=per_watt * table.busy_w[level],
             budget=np.where(self._budget, settings.utilization_ceiling, 0.0)[level],
         )
+        if conditions.of_one_slot:
+            self._resources[key] = robot
+        return robot
 
     def _uplink(
         self, table: PointTable, conditions: RowConditions, budget_bps: Vector, per_watt: float
     ) -> Resource:
+        key = (b'', len(budget_bps))
+        if key in self._resources:
+            return self._resources[key].with_budget(budget_bps)
         rows = np.zeros(len(budget_bps), dtype=np.intp)
         index = self._edge_index[rows]
-        return OneResource(
+        uplink = self._resources[key] = OneResource(
             index,
             use=self._edge_use[rows],
             merit=self._merit[index],
             price=np.full(len(rows), per_watt * table.device.radio_w_per_mbps * 1e-6),
             budget=budget_bps,
         )
+        return uplink
 
     def _server(
         self, table: PointTable, conditions: RowConditions, budget_bps: Vector, per_watt: float
