@@ -90,3 +90,15 @@ def test_a_resource_there_is_none_of() -> None:
     rows = np.array([[1.0, 1.0], [0.0, 1.0]])
     x = project_packing_polytope(np.array([0.4, 0.9]), rows, np.array([1.0, 0.0]))
     assert x == pytest.approx([0.4, 0.0])
+
+
+def test_two_resources_used_nearly_alike_take_many_steps() -> None:
+    """Uplink and server: hundreds of Newton steps, and the nearest point all the same."""
+    point = np.array([0.1, 0.2, 0.3, -0.1, 0.3, -0.1, -0.1, 0.1, 0.3, 0.5, 0.0])
+    rows = np.ones((4, 11))
+    rows[1] = [2.7, 1.3, 0.7, 0.5, 0.4, 2.0, 1.4, 1.0, 0.0, 0.0, 0.0]
+    rows[2] = [0.0] * 8 + [20.4, 4.9, 12.3]
+    rows[3] = [0.0] * 8 + [50.2, 5.0, 20.1]
+    x = project_packing_polytope(point, rows, np.ones(4))
+    farthest = linprog(x - point, A_ub=rows, b_ub=np.ones(4))
+    assert (point - x) @ (farthest.x - x) <= 1e-9
