@@ -97,7 +97,6 @@ def test_no_level_is_better_than_the_one_chosen(
         assert value[n] == pytest.approx(float((cost + drift)[0]), rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.xfail(reason='the server is looked at before the queue has moved the plan')
 def test_a_short_server_is_not_planned_with_twice() -> None:
     plans, _ = exact_plans(
         SlotRows(), TABLE, arrival_fps=20.0, capacities_bps=(4e6,), server_share=0.02,

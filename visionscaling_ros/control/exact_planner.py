@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from visionscaling_ros.control.exact import solve_constrained
+from visionscaling_ros.control.exact import solve
 from visionscaling_ros.control.forecast import Forecast
 from visionscaling_ros.control.point_table import PointTable, admitted_locally
 from visionscaling_ros.control.projections import Vector
@@ -16,7 +16,7 @@ from visionscaling_ros.control.slot_plan import SlotPlans, exact_plans
 from visionscaling_ros.control.slot_rows import RowConditions, SlotRows
 from visionscaling_ros.control.units import gradient_unit, largest_gap_map
 
-_QUEUE_STEP = 0.25  # in units in which the dearest frame, the largest gap and the full rate are 1
+_QUEUE_STEP = 1.0  # in units in which the dearest frame, the largest gap and the full rate are 1
 _CREDIT_SLOTS = 5.0  # at the full rate and the largest gap: as much credit is kept at most
 _FIRST_HALVINGS = 20
 _OFF, _ON = 0, 1
@@ -163,14 +163,24 @@ class ExactPlanner:
         share: float,
         settings: ControlSettings,
     ) -> list[float]:
-        """The multipliers at which the slot forecast meets the target at least cost."""
+        """The prices at which the slot forecast meets the target, without radio and with it.
+
+        At such a price the level that costs least gives the target, or levels on either side do.
+        """
         levels = len(table.busy_w)
         conditions = RowConditions.of_slot(levels, forecast.arrival_fps, (capacity_bps,), share)
         admitted = admitted_locally(table.local_s, forecast.arrival_fps, settings)
         problem = self._rows.build(table, conditions, settings, admitted=admitted)
-        point, multiplier = solve_constrained(problem, _FIRST_HALVINGS)
-        best = point.cost.reshape(2, levels).argmin(axis=1) + np.array([0, levels])
-        limit = settings.max_multiplier
-        limit *= gradient_unit(table, settings) / largest_gap_map(table, settings)
-        first: list[float] = np.minimum(multiplier[best], limit).tolist()
+        way = np.arange(2)
+        low = np.zeros(2)
+        unit, spread = gradient_unit(table, settings), largest_gap_map(table, settings)
+        high = np.full(2, settings.max_multiplier * unit / spread)
+        for _ in range(_FIRST_HALVINGS):
+            price = 0.5 * (low + high)
+            point = solve(problem, np.repeat(price, levels))
+            lagrangian = (point.cost + np.repeat(price, levels) * point.constraint).reshape(2, -1)
+            constraint = point.constraint.reshape(2, -1)[way, lagrangian.argmin(axis=1)]
+            low = np.where(constraint > 0.0, price, low)
+            high = np.where(constraint > 0.0, high, price)
+        first: list[float] = high.tolist()
         return first

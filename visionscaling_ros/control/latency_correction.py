@@ -15,7 +15,7 @@ _PRIOR_COMMON = 0.15
 _PRIOR_OWN = 0.1
 _COMMON_DRIFT = 0.005  # a slot
 _NOISE = 0.02
-_BORDER_FRAMES = 0.3  # of a frame falls on the wrong side of a slot's border
+_ONE_FRAME = 0.6  # of a single frame: its time varies, and a slot's border may cut it
 _SUSPECT = 3.0  # standard deviations
 _EXPLAINED = 0.004  # a slot expected this well teaches nothing
 _LEAST_BUSY = 0.005  # a robot busy for less of the slot tells nothing
@@ -105,9 +105,9 @@ class LatencyCorrection:
             return
         if cut_off:
             return
-        border = _BORDER_FRAMES / (1.0 + frames_fps * state.duration_s)
+        frames = 1.0 + frames_fps * state.duration_s
         shares = [(i, part / expected) for i, part in parts]
-        self._update(residual, shares, _NOISE * _NOISE + border * border)
+        self._update(residual, shares, _NOISE * _NOISE + _ONE_FRAME * _ONE_FRAME / frames)
 
     def correct(self) -> tuple[OperatingPoint, ...]:
         """The profile with its latencies as they turned out."""

@@ -89,17 +89,16 @@ def exact_plans(
     hopeful = np.flatnonzero(least[groups] <= best[:, None] + _SLACK)
     if not hopeful.size:  # figures beyond what numbers can hold
         hopeful = np.arange(len(least))
-    used_s = (first.edge_fps * table.server_s[problem.edge.index]).sum(axis=1)
-    if np.all(used_s[hopeful] <= server_share + _SLACK):
-        few, at_queue = problem.rows(hopeful), first.rows(hopeful)
-    else:
+    few = problem.rows(hopeful)
+    point = solve_queued(few, first.rows(hopeful), multiplier[hopeful], step)
+    used_s = (point.edge_fps * table.server_s[few.edge.index]).sum(axis=1)
+    if not np.all(used_s <= server_share + _SLACK):
         order = np.argsort(least[groups], axis=1)[:, :_MOST_ROWS]
         hopeful = np.sort(np.take_along_axis(groups, order, 1), axis=None)
         few = rows.build(
             table, conditions.rows(hopeful), settings, admitted=admitted, with_server=True
         )
-        at_queue = solve(few, price[hopeful])
-    point = solve_queued(few, at_queue, multiplier[hopeful], step)
+        point = solve_queued(few, solve(few, price[hopeful]), multiplier[hopeful], step)
     value = np.full(len(conditions.level), np.inf)
     value[hopeful] = queued_cost(point, multiplier[hopeful], step)
     chosen = groups[np.arange(len(groups)), value[groups].argmin(axis=1)]

@@ -62,7 +62,7 @@ def oracle_plan(
     for group in alike.values():
         for begin in range(0, len(group), _SLOTS_AT_ONCE):
             chosen = np.array(group[begin : begin + _SLOTS_AT_ONCE])
-            _solve(rows, table, conditions, settings, chosen, plan)
+            _solve(rows, table, conditions, settings, slots=chosen, plan=plan)
     return plan
 
 
@@ -99,6 +99,7 @@ def _solve(
     table: PointTable,
     conditions: Conditions,
     settings: ControlSettings,
+    *,
     slots: np.ndarray,
     plan: OraclePlan,
 ) -> None:
