@@ -19,6 +19,7 @@ from visionscaling_ros.control.units import gradient_unit, largest_gap_map
 _QUEUE_STEP = 1.0  # in units in which the dearest frame, the largest gap and the full rate are 1
 _CREDIT_SLOTS = 5.0  # at the full rate and the largest gap: as much credit is kept at most
 _FIRST_HALVINGS = 20
+_LEAST_SLOT_S = 1e-3
 _OFF, _ON = 0, 1
 
 
@@ -89,7 +90,7 @@ class ExactPlanner:
         if can_send and likely_bps[middle] > 0.0:
             device = table.device
             tail_j = device.radio_fixed_w * device.radio_tail_s
-            tail_cost = settings.weight_energy / device.p_max_w * tail_j / forecast.slot_s
+            tail_cost = settings.weight_energy / device.p_max_w * tail_j / max(forecast.slot_s, _LEAST_SLOT_S)
             self._radio.update(float(value[1 + middle]), float(value[0]), 0.5 * tail_cost)
         self._lived = _ON if can_send and self._radio.on else _OFF
         if self._lived == _OFF:
