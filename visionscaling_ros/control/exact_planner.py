@@ -90,7 +90,8 @@ class ExactPlanner:
         if can_send and likely_bps[middle] > 0.0:
             device = table.device
             tail_j = device.radio_fixed_w * device.radio_tail_s
-            tail_cost = settings.weight_energy / device.p_max_w * tail_j / max(forecast.slot_s, _LEAST_SLOT_S)
+            tail_cost = settings.weight_energy / device.p_max_w * tail_j
+            tail_cost /= max(forecast.slot_s, _LEAST_SLOT_S)
             self._radio.update(float(value[1 + middle]), float(value[0]), 0.5 * tail_cost)
         self._lived = _ON if can_send and self._radio.on else _OFF
         if self._lived == _OFF:
