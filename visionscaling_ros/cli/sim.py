@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from visionscaling_ros.control.policy import DEFAULT_POLICY
 from visionscaling_ros.errors import InvalidValueError
 
 HELP = 'simulate one policy on a trace or in a scenario; its slots as CSV, its figures as a table'
@@ -18,7 +19,7 @@ INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('--policy', default='visionscaling_meta', help='(visionscaling_meta)')
+    parser.add_argument('--policy', default=DEFAULT_POLICY, help=f'({DEFAULT_POLICY})')
     parser.add_argument(
         '--device', default='agx_orin', metavar='NAME|FILE', help='profile, or a YAML file'
     )
