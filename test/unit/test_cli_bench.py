@@ -51,7 +51,7 @@ def test_it_runs_writes_plots_and_prints(
         assert list(row) == [field.name for field in fields(Row)]
     assert document['meta']['complete'] is True
     assert document['meta']['slots'] == 40
-    assert 'bench' in document['meta']['command']
+    assert document['meta']['command'].startswith('visionscaling')
     assert all(entry['seeds'] == 2 for entry in document['summary'])
     assert picture.is_file()
     out = capsys.readouterr().out

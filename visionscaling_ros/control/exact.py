@@ -123,7 +123,7 @@ def solve(problem: RowProblem, multiplier: Vector) -> RowPoint:
     length = np.concatenate([local_length, edge_length], axis=1)
     order = slope.argsort(axis=1, kind='stable')
     order += np.arange(0, slope.size, slope.shape[1])[:, None]  # in the flattened array
-    length = length.take(order)
+    length = np.minimum(length.take(order), problem.arrival_fps[:, None])  # more is never taken
     start = length.cumsum(axis=1) - length
     until = np.minimum(problem.worth.worth_until(slope.take(order)), problem.arrival_fps[:, None])
     taken = np.empty_like(length)
