@@ -32,7 +32,7 @@ setup(
     maintainer_email=MANIFEST.find('maintainer').get('email'),
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={
-        f'{PACKAGE}.vision': ['weights/*'],
+        f'{PACKAGE}.vision': ['weights/*', 'manifests/*.yaml'],
         f'{PACKAGE}.simulation': ['profiles/*.yaml'],
     },
     data_files=[
@@ -56,6 +56,11 @@ setup(
         'torch>=2.2,<3',
         'tritonclient[grpc]>=2.44,<3',
     ],
+    # what runs or writes ONNX files; without them everything else works
+    extras_require={
+        'onnx': ['onnxruntime>=1.18,<2', 'onnx>=1.16,<2', 'onnxscript>=0.5,<1'],
+        'openvino': ['openvino>=2024.4', 'onnx>=1.16,<2', 'onnxscript>=0.5,<1'],
+    },
     entry_points={'console_scripts': [f'visionscaling = {PACKAGE}.cli.main:main']},
     zip_safe=False,
 )

@@ -131,7 +131,8 @@ def prepare_venv(ros: str) -> str:
     files = [ROOT / 'requirements' / f'{name}.txt' for name in names]
     constraints = ROOT / 'requirements' / 'constraints.txt'
     interpreter = f'Python {sys.version.split()[0]} of {sys.base_prefix}, {ros or "wheels"}, {VENV}'
-    content = f'{interpreter}\n{digest([*files, constraints])}'
+    engines = ROOT / 'requirements' / 'engines.txt'
+    content = f'{interpreter}\n{digest([*files, engines, constraints])}'
     stamp = Stamp(VENV / '.set-up')
     before = stamp.read()
     if before == content:
@@ -154,6 +155,12 @@ def prepare_venv(ros: str) -> str:
     if ros:  # the system's packages are visible, but their versions and commands are not ours
         pip.append('--ignore-installed')
     run_logged('set-up-pip.log', [*pip, '-c', str(constraints), *arguments], env)
+    optional = subprocess.run(
+        [*pip, '-q', '-c', str(constraints), '-r', str(engines)],
+        env=env, capture_output=True, check=False,
+    )  # fmt: skip
+    if optional.returncode:
+        say('onnxruntime and openvino are not to be had for this Python: going on without')
     if not ros:
         patch_exports(python, env)
     stamp.finish(content)

@@ -36,7 +36,7 @@ class DropReason(str, enum.Enum):
     TOO_OLD = 'too_old'  # past max_age_s before it could be processed
     EDGE_FAILED = 'edge_failed'  # the edge gave it back and it could not be run locally
     EDGE_TIMEOUT = 'edge_timeout'  # the bridge never answered
-    INFERENCE_ERROR = 'inference_error'  # the model raised
+    INFERENCE_ERROR = 'inference_error'  # the model raised or answered nonsense
     SHUTDOWN = 'shutdown'  # the node was deactivated with the frame in flight
 
 

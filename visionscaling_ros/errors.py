@@ -25,6 +25,10 @@ class SourceError(VisionScalingError):
     """A camera, video or folder that cannot be opened or read."""
 
 
+class ModelError(VisionScalingError):
+    """A model whose file cannot be used, or that answered something no detector may."""
+
+
 class EdgeError(VisionScalingError):
     """The edge server could not be reached or answered something unusable."""
 

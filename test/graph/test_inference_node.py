@@ -14,11 +14,13 @@ from visionscaling_ros.msg import SlotDecision as SlotDecisionMsg
 from visionscaling_ros.datatypes import Allocation, Origin, SlotDecision
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.conversions import bgr_to_image, decision_to_msg, make_header
+from visionscaling_ros.vision.catalog import built_in_catalog
 from visionscaling_ros.vision.jpeg import encode_jpeg
 from visionscaling_ros.vision.scene.street_scene import StreetScene
 
 NODE = '/inference_node'
-ONE_MODEL = {'models': ['vsdet_n'], 'safe_model': 'vsdet_n', 'safe_input_size_px': 160}
+SIZE_PX, NEXT_SIZE_PX = built_in_catalog().entry('vsdet_n').input_sizes_px[:2]
+ONE_MODEL = {'models': ['vsdet_n'], 'safe_model': 'vsdet_n', 'safe_input_size_px': SIZE_PX}
 PROCESSED = FrameResult.STATUS_PROCESSED
 
 
@@ -66,12 +68,12 @@ def test_a_frame_is_detected_and_answers_with_its_own_stamp(graph: Any) -> None:
     robot = Robot(graph)
     result = robot.send(bgr_to_image(street_bgr(), make_header(0)))
     assert result.status == PROCESSED
-    assert (result.model, result.input_size_px) == ('vsdet_n', 160)
+    assert (result.model, result.input_size_px) == ('vsdet_n', SIZE_PX)
     assert (result.image_width_px, result.image_height_px) == (320, 240)
     assert result.header.frame_id == 'camera'
     state = robot.state(lambda s: s.processed_local >= 1)
     assert state.fallback
-    assert {(p.model, p.input_size_px) for p in state.operating_points} >= {('vsdet_n', 160)}
+    assert {(p.model, p.input_size_px) for p in state.operating_points} >= {('vsdet_n', SIZE_PX)}
     assert all(p.gpu_work_ghz_s > 0.0 for p in state.operating_points)
 
 
@@ -80,15 +82,15 @@ def test_a_decision_changes_what_runs_and_going_stale_brings_back_the_safe_point
 ) -> None:
     robot = Robot(graph, decision_timeout_s=2.0)
     image = bgr_to_image(street_bgr(), make_header(0))
-    robot.decide(Allocation('vsdet_n', 224, Origin.LOCAL, 10.0), slot=9)
+    robot.decide(Allocation('vsdet_n', NEXT_SIZE_PX, Origin.LOCAL, 10.0), slot=9)
     robot.state(lambda s: s.slot == 9 and not s.fallback)
     result = robot.send(image)
-    assert (result.slot, result.input_size_px) == (9, 224)
+    assert (result.slot, result.input_size_px) == (9, NEXT_SIZE_PX)
     robot.decide(slot=10)
     robot.state(lambda s: s.slot == 10)
     assert robot.send(image).drop_reason == 'not_scheduled'
     robot.state(lambda s: s.fallback)
-    assert robot.send(image).input_size_px == 160
+    assert robot.send(image).input_size_px == SIZE_PX
     status = robot.observer.wait_for_diagnostics(NODE, lambda s: 'no fresh' in s.message)
     assert status.level == DiagnosticStatus.WARN
 
@@ -99,7 +101,7 @@ def test_a_decision_for_an_unknown_model_is_refused_with_the_known_ones(graph: A
     status = robot.observer.wait_for_diagnostics(NODE, lambda s: 'refused' in s.message)
     assert status.level == DiagnosticStatus.ERROR
     assert 'yolo@320' in status.message
-    assert 'vsdet_n@160' in status.message
+    assert f'vsdet_n@{SIZE_PX}' in status.message
     result = robot.send(bgr_to_image(street_bgr(), make_header(0)))
     assert result.status == PROCESSED
 
@@ -161,7 +163,7 @@ def test_parameters_refuse_what_is_not_allowed_and_keep_the_old_value(graph: Any
     robot = Robot(graph)
     for name, value, allowed in (
         ('safe_model', 'resnet', 'vsdet_n'),
-        ('safe_input_size_px', 333, '160'),
+        ('safe_input_size_px', 333, str(SIZE_PX)),
         ('max_age_s', -1.0, '0.05'),
         ('jpeg_quality', 1000, '100'),
     ):
@@ -170,8 +172,8 @@ def test_parameters_refuse_what_is_not_allowed_and_keep_the_old_value(graph: Any
         assert not answer.successful
         assert allowed in answer.reason
         assert robot.observer.get_parameter(NODE, name) == before
-    assert robot.observer.set_parameter(NODE, 'safe_input_size_px', 224).successful
-    assert robot.send(bgr_to_image(street_bgr(), make_header(0))).input_size_px == 224
+    assert robot.observer.set_parameter(NODE, 'safe_input_size_px', NEXT_SIZE_PX).successful
+    assert robot.send(bgr_to_image(street_bgr(), make_header(0))).input_size_px == NEXT_SIZE_PX
 
 
 def test_a_bad_model_at_start_is_named_and_the_defaults_are_used(graph: Any) -> None:

@@ -25,9 +25,10 @@ from visionscaling_ros.msg import (
 
 from visionscaling_ros.control.policy import DEFAULT_POLICY
 from visionscaling_ros.nodes import topics
+from visionscaling_ros.vision.catalog import built_in_catalog
 
 MODELS = ['vsdet_n', 'vsdet_s']
-SIZES_PX = [160, 224]
+SIZES_PX = list(built_in_catalog().entry('vsdet_s').input_sizes_px[:2])
 CLI = 'from visionscaling_ros.cli.main import main; raise SystemExit(main())'
 
 
@@ -46,15 +47,20 @@ def start_edge_server(graph: Any, port: int) -> Any:
 
 
 class Robot:
-    """All five nodes, camera and inference in one process."""
+    """All five nodes, camera and inference in one process.
 
-    def __init__(self, graph: Any, port: int, folder: Path, **controller: Any) -> None:
+    :param eyes_parameters: more parameters of inference_node, as ``a: 1, b: 2``.
+    """
+
+    def __init__(
+        self, graph: Any, port: int, folder: Path, eyes_parameters: str = '', **controller: Any
+    ) -> None:
         eyes = folder / 'eyes.yaml'
         eyes.write_text(
             '/camera_node: {ros__parameters: {rate_fps: 10.0, width_px: 320, height_px: 240}}\n'
             '/inference_node: {ros__parameters: '
             f'{{models: {MODELS}, input_sizes_px: {SIZES_PX}, safe_model: vsdet_n, '
-            'safe_input_size_px: 160}}\n'
+            f'safe_input_size_px: {SIZES_PX[0]}, {eyes_parameters}}}}}\n'
         )
         self.observer = graph.observer
         self.eyes = graph.run(
@@ -88,7 +94,7 @@ class Robot:
         )
 
 
-FIXED = {'policy': 'fixed', 'fixed_model': 'vsdet_s', 'fixed_input_size_px': 224}
+FIXED = {'policy': 'fixed', 'fixed_model': 'vsdet_s', 'fixed_input_size_px': SIZES_PX[1]}
 
 
 def books_balance(state: InferenceState) -> bool:
@@ -120,23 +126,25 @@ def test_a_decision_changes_where_and_how_frames_really_run(graph: Any, tmp_path
     result = robot.wait(
         topics.FRAME_RESULT, FrameResult, lambda r: r.slot > 0 and not r.drop_reason
     )
-    assert (result.model, result.input_size_px) == ('vsdet_s', 224)
+    assert (result.model, result.input_size_px) == ('vsdet_s', SIZES_PX[1])
     assert result.origin == Allocation.ORIGIN_LOCAL
     set_parameter = robot.observer.set_parameter
     for name, value, allowed in (
         ('fixed_model', 'yolo', 'vsdet_n, vsdet_s'),
-        ('fixed_input_size_px', 333, '160, 224'),
+        ('fixed_input_size_px', 333, ', '.join(map(str, SIZES_PX))),
     ):
         refused = set_parameter('/controller_node', name, value)
         assert not refused.successful
         assert allowed in refused.reason
-    assert set_parameter('/controller_node', 'fixed_input_size_px', 160).successful
+    assert set_parameter('/controller_node', 'fixed_input_size_px', SIZES_PX[0]).successful
     robot.wait(
-        topics.FRAME_RESULT, FrameResult, lambda r: r.input_size_px == 160 and r.model == 'vsdet_s'
+        topics.FRAME_RESULT,
+        FrameResult,
+        lambda r: (r.model, r.input_size_px) == ('vsdet_s', SIZES_PX[0]),
     )
     assert set_parameter('/controller_node', 'fixed_origin', 'edge').successful
     result = robot.processed_at(Allocation.ORIGIN_EDGE)
-    assert (result.model, result.input_size_px) == ('vsdet_s', 160)
+    assert (result.model, result.input_size_px) == ('vsdet_s', SIZES_PX[0])
     assert result.upload_bytes > 0
     assert result.server_compute_s > 0.0
 

@@ -17,7 +17,7 @@ from visionscaling_ros.cli.main import main
 from visionscaling_ros.edge.client import GrpcEdgeClient
 from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
 from visionscaling_ros.edge.protocol import EdgeReply
-from visionscaling_ros.vision.model_zoo import available_models, input_sizes_px
+from visionscaling_ros.vision.catalog import built_in_catalog
 
 COMMAND = 'import sys; from visionscaling_ros.cli.main import main; sys.exit(main())'
 PATIENCE_S = 60.0
@@ -28,8 +28,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def test_serves_a_shipped_model_until_terminated() -> None:
-    model = available_models()[0]
-    size_px = input_sizes_px(model)[0]
+    model = built_in_catalog().names()[0]
+    size_px = built_in_catalog().entry(model).input_sizes_px[0]
     program = subprocess.Popen(
         command('--port', '0', '--models', model), stdout=subprocess.PIPE, text=True
     )
@@ -71,6 +71,7 @@ def test_bad_arguments_end_with_one_line(capfd: pytest.CaptureFixture[str]) -> N
             '--port = 70000': ('--port', '70000'),
             '--threads = 0': ('--threads', '0'),
             "model = 'huge'": ('--models', 'huge'),
+            "manifest = 'none.yaml'": ('--manifest', 'none.yaml'),
             'cannot listen on no.such.host.invalid:8001': ('--host', 'no.such.host.invalid'),
         }
         for named, arguments in cases.items():

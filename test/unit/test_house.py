@@ -19,6 +19,7 @@ MAY_IMPORT = {
     'graph': set(),
     'simulation': {'control', 'vision', 'edge', 'hardware'},
     'demo': {'vision'},
+    'profiling': {'vision', 'hardware', 'simulation'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
 

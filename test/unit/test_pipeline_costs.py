@@ -75,3 +75,43 @@ def test_work_does_not_depend_on_the_clock_it_was_measured_at(
     slow = GpuClockView(1.3e9 / slowdown, slowdown)
     stretched_s = slow.stretch(time_s)
     assert abs(slow.work_ghz_s(stretched_s) - full.work_ghz_s(time_s)) < 1e-9
+
+
+def test_work_measured_after_the_clock_is_known_is_rescaled_too() -> None:
+    costs = table()
+    costs.rescale_work(2.0)
+    costs.put(OperatingPoint('late', 320, 0.5, 0.010, 0.001, 1e5))
+    assert [p.gpu_work_ghz_s for p in costs.points()] == [0.020, 0.020]
+
+
+def test_work_from_a_profile_is_at_the_real_clock_already() -> None:
+    costs = CostTable()
+    costs.put(OperatingPoint('m', 320, 0.5, 0.010, 0.001, 1e5), at_nominal_clock=False)
+    costs.rescale_work(2.0)
+    assert costs.points()[0].gpu_work_ghz_s == 0.010
+
+
+def test_a_withdrawn_model_keeps_its_costs_and_a_removed_one_does_not() -> None:
+    costs = table()
+    costs.observe_server('m', 320, 0.03)
+    costs.withdraw('m')
+    assert costs.points() == ()
+    assert costs.entered()[0].server_time_s == 0.03
+    costs.restore('m')
+    assert costs.points() == costs.entered()
+    costs.withdraw('m')
+    costs.remove('m')
+    assert costs.entered() == ()
+    costs.put(OperatingPoint('m', 320, 0.5, 0.010, 0.001, 1e5))
+    assert costs.points()[0].server_time_s == 0.0
+
+
+def test_accuracies_are_told_corrected_and_kept_as_entered() -> None:
+    costs = table()
+    costs.correct_accuracy({('m', 320): 0.8, ('other', 320): 0.5})
+    assert costs.points()[0].accuracy_map == pytest.approx(0.4)
+    assert costs.entered()[0].accuracy_map == 0.5
+    costs.correct_accuracy({('m', 320): 3.0})
+    assert costs.points()[0].accuracy_map == 1.0
+    costs.correct_accuracy({})
+    assert costs.points() == costs.entered()

@@ -18,7 +18,7 @@ from visionscaling_ros.datatypes import (
     Origin,
     SlotDecision,
 )
-from visionscaling_ros.errors import ImageFormatError
+from visionscaling_ros.errors import ImageFormatError, ModelError
 from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.dispatcher import Dispatcher, EdgeReply
 from visionscaling_ros.pipeline.frame import FrameFate
@@ -56,6 +56,19 @@ class BrightnessDetector:
         )
 
 
+class Models(dict[str, Any]):
+    """Detectors by name, ready or (None) not."""
+
+    def __init__(self, **detectors: Any) -> None:
+        super().__init__(detectors)
+
+    def detector(self, model: str) -> Any:
+        return self.get(model)
+
+    def class_names(self, model: str) -> tuple[str, ...]:
+        return ('bright',)
+
+
 class Bench:
     """A dispatcher with what it sends and decides written down."""
 
@@ -64,15 +77,18 @@ class Bench:
         self.uploads: list[Upload] = []
         self.fates: list[FrameFate] = []
         self.errors: list[DropReason] = []
+        self.service: list[tuple[str, str]] = []
+        self.models = Models(bright=self.detector)
         self._changed = threading.Condition()
         self.costs = CostTable()
         self.costs.put(OperatingPoint('bright', 64, 0.5, 0.01, 0.001, 1000.0))
         self.dispatcher = Dispatcher(
-            detector_of={'bright': self.detector}.__getitem__,
+            models=self.models,
             encode=lambda image, size: b'x' * size,
             on_upload=lambda upload: self._note(self.uploads, upload),
             on_fate=lambda fate: self._note(self.fates, fate),
             on_error=lambda reason, words: self._note(self.errors, reason),
+            on_service=lambda model, trouble: self._note(self.service, (model, trouble)),
             costs=self.costs,
             safe_point=('bright', 64),
             max_age_s=max_age_s,
@@ -286,11 +302,12 @@ def test_many_threads_lose_nothing(bench: Bench) -> None:
 def test_a_reply_to_an_earlier_dispatcher_is_not_taken_for_one_of_this() -> None:
     bench = Bench()
     later = Dispatcher(
-        detector_of={'bright': bench.detector}.__getitem__,
+        models=Models(bright=bench.detector),
         encode=lambda image, size: b'x',
         on_upload=lambda upload: None,
         on_fate=lambda fate: bench._note(bench.fates, fate),
         on_error=lambda reason, words: None,
+        on_service=lambda model, trouble: None,
         costs=bench.costs,
         safe_point=('bright', 64),
         first_number=1000,
@@ -304,3 +321,52 @@ def test_a_reply_to_an_earlier_dispatcher_is_not_taken_for_one_of_this() -> None
     assert later.snapshot().in_flight == 1
     later.stop()
     bench.dispatcher.stop()
+
+
+class NanDetector(BrightnessDetector):
+    """Answers what no detector may."""
+
+    def postprocess(self, raw: Any, prepared: Any) -> Detections:
+        raise ModelError('nan: output has values that are not finite')
+
+
+def test_a_fate_tells_what_really_ran_while_another_model_loads(bench: Bench) -> None:
+    bench.decide(Allocation('loading', 96, Origin.LOCAL, 10.0))
+    bench.models['loading'] = None
+    bench.frame()
+    bench.wait(bench.fates, 1)
+    bench.models['loading'] = BrightnessDetector()
+    bench.frame()
+    bench.wait(bench.fates, 2)
+    ran = [fate.frame.allocation for fate in bench.fates]
+    assert [(a.model, a.input_size_px) for a in ran if a] == [('bright', 64), ('loading', 96)]
+    assert all(fate.processed for fate in bench.fates)
+    processed = bench.dispatcher.snapshot().processed
+    assert {(a.model, a.input_size_px) for a in processed} == {('bright', 64), ('loading', 96)}
+
+
+def test_a_model_that_answers_nonsense_costs_one_frame(bench: Bench) -> None:
+    bench.models['nan'] = NanDetector()
+    bench.costs.put(OperatingPoint('nan', 64, 0.6, 0.01, 0.001, 1000.0))
+    bench.decide(Allocation('nan', 64, Origin.LOCAL, 10.0))
+    for count in range(1, 4):
+        bench.frame()
+        bench.wait(bench.fates, count)
+    reasons = [fate.drop_reason for fate in bench.fates]
+    assert reasons == [DropReason.INFERENCE_ERROR, None, None]
+    assert bench.service == [('nan', 'nan: output has values that are not finite')]
+    assert bench.errors == []  # said once, not twice
+    assert [p.model for p in bench.costs.points()] == ['bright']
+    assert bench.dispatcher.out_of_service == {'nan': bench.service[0][1]}
+
+
+def test_a_model_that_failed_starts_anew_with_the_next_dispatcher(bench: Bench) -> None:
+    bench.models['bright'] = NanDetector()
+    bench.frame()
+    bench.wait(bench.fates, 1)
+    assert bench.costs.points() == ()
+    bench.frame()  # no model is left
+    bench.wait(bench.fates, 2)
+    assert bench.fates[1].drop_reason is DropReason.INFERENCE_ERROR
+    bench.dispatcher.stop()
+    assert [p.model for p in bench.costs.points()] == ['bright']

@@ -1,30 +1,24 @@
-"""Every detector of the zoo keeps the Detector contract."""
+"""Every shipped model keeps the Detector contract, and broken networks are told by name."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from vision_models import CLASSES, write_manifest, write_torchscript, yolox_predictions
 
-from visionscaling_ros.errors import ImageFormatError, InvalidValueError
+from visionscaling_ros.errors import ImageFormatError, InvalidValueError, ModelError
+from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 from visionscaling_ros.vision.detector import Detector, RawOutput, detect
-from visionscaling_ros.vision.model_zoo import (
-    accuracy_map,
-    available_models,
-    input_sizes_px,
-    load_detector,
-    weights_path,
-)
 from visionscaling_ros.vision.scene import StreetScene
 
-MAX_WEIGHTS_BYTES = 10_000_000
+SIZE_PX = 320
 
 
-@pytest.fixture(scope='module', params=available_models())
+@pytest.fixture(scope='module', params=built_in_catalog().names())
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return load_detector(request.param)
+    return built_in_catalog().load(request.param, engine='auto')
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +29,7 @@ def street() -> np.ndarray:
 class TestDetectorContract:
     def test_is_a_detector(self, detector: Detector) -> None:
         assert isinstance(detector, Detector)
-        assert detector.name in available_models()
+        assert detector.name in built_in_catalog().names()
 
     def test_names_its_classes(self, detector: Detector) -> None:
         assert detector.class_names
@@ -43,20 +37,9 @@ class TestDetectorContract:
 
     def test_sizes_are_ascending_multiples_of_32(self, detector: Detector) -> None:
         sizes_px = detector.input_sizes_px
-        assert len(sizes_px) >= 3
+        assert sizes_px
         assert list(sizes_px) == sorted(set(sizes_px))
         assert all(size_px > 0 and size_px % 32 == 0 for size_px in sizes_px)
-
-    def test_raw_output_shapes(self, detector: Detector, street: np.ndarray) -> None:
-        prepared = detector.preprocess(street, 160)
-        raw = detector.forward(prepared)
-        anchors = sum((160 // stride) * (128 // stride) for stride in (8, 16, 32))
-        assert raw.boxes_px.shape == (anchors, 4)
-        assert raw.scores.shape == (anchors, len(detector.class_names))
-        assert raw.boxes_px.dtype == raw.scores.dtype == np.float32
-        assert raw.scores.min() >= 0
-        assert raw.scores.max() <= 1
-        assert (raw.boxes_px[:, 2:] > raw.boxes_px[:, :2]).all()
 
     def test_detections_lie_in_the_image_best_first(
         self, detector: Detector, street: np.ndarray
@@ -74,77 +57,108 @@ class TestDetectorContract:
             assert set(found.class_ids) <= set(range(len(detector.class_names)))
 
     def test_same_image_same_answer(self, detector: Detector, street: np.ndarray) -> None:
-        first, second = (detect(detector, street, 224) for _ in range(2))
+        first, second = (detect(detector, street, SIZE_PX) for _ in range(2))
         np.testing.assert_array_equal(first.boxes_px, second.boxes_px)
         np.testing.assert_array_equal(first.scores, second.scores)
 
-    def test_nothing_found_is_empty(self, detector: Detector, street: np.ndarray) -> None:
-        prepared = detector.preprocess(street, 160)
-        raw = detector.forward(prepared)
-        silent = RawOutput(raw.boxes_px, np.zeros_like(raw.scores))
-        found = detector.postprocess(silent, prepared)
-        assert len(found) == 0
-        assert found.boxes_px.shape == (0, 4)
+    def test_answers_do_not_change_with_the_next_frame(
+        self, detector: Detector, street: np.ndarray
+    ) -> None:
+        found = detect(detector, street, SIZE_PX)
+        kept = found.boxes_px.copy()
+        detect(detector, np.zeros_like(street), SIZE_PX)
+        np.testing.assert_array_equal(found.boxes_px, kept)
 
     @pytest.mark.parametrize('shape', [(32, 48), (1, 1), (700, 20), (50, 900)])
     def test_any_shape_of_image(self, detector: Detector, shape: tuple[int, int]) -> None:
-        found = detect(detector, np.zeros((*shape, 3), np.uint8), 160)
+        found = detect(detector, np.zeros((*shape, 3), np.uint8), SIZE_PX)
         assert (found.boxes_px[:, 2:] <= [shape[1], shape[0]]).all()
 
     def test_warm_up_and_bad_input(self, detector: Detector) -> None:
-        detector.warm_up(160)
+        detector.warm_up(SIZE_PX)
         with pytest.raises(InvalidValueError, match='multiples of 32'):
             detector.warm_up(150)
         with pytest.raises(InvalidValueError, match='multiples of 32'):
             detector.preprocess(np.zeros((4, 4, 3), np.uint8), 33)
         with pytest.raises(ImageFormatError, match='allowed'):
-            detector.preprocess(np.zeros((4, 4), np.uint8), 160)
+            detector.preprocess(np.zeros((4, 4), np.uint8), SIZE_PX)
 
 
-def test_unknown_model_is_named_with_what_there_is() -> None:
-    for call in (load_detector, input_sizes_px, weights_path):
-        with pytest.raises(InvalidValueError, match=r'yolo99.*vsdet_n, vsdet_s, vsdet_m'):
-            call('yolo99')
-    with pytest.raises(InvalidValueError, match='yolo99'):
-        accuracy_map('yolo99', 320)
+def own_detector(folder: Path, answer: np.ndarray, **changes: object) -> Detector:
+    write_torchscript(folder / 'own.pt', answer, (1, 3, 64, 64))
+    return Catalog([]).with_manifests([write_manifest(folder, **changes)]).load('own')
 
 
-def test_unknown_size_and_device_are_named() -> None:
-    with pytest.raises(InvalidValueError, match=r'333.*160, 224, 320, 416'):
-        accuracy_map('vsdet_n', 333)
-    with pytest.raises(InvalidValueError, match='abacus'):
-        load_detector('vsdet_n', 'abacus')
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('place', [0, 4, 7])
+def test_values_that_are_not_finite_are_told_with_model_and_output(
+    tmp_path: Path, value: float, place: int
+) -> None:
+    answer = yolox_predictions(64, 64)
+    answer[0, 50, place] = value
+    detector = own_detector(tmp_path, answer)
+    with pytest.raises(ModelError, match=r'own\.yaml: model own: output predictions .*finite'):
+        detector.warm_up(64)
 
 
-def test_accuracy_table_covers_every_point_and_pays_for_cost() -> None:
-    table = {n: [accuracy_map(n, s) for s in input_sizes_px(n)] for n in available_models()}
-    for accuracies in table.values():
-        assert accuracies == sorted(accuracies)  # a larger input is worth its time
-    for cheaper, dearer in zip(available_models(), available_models()[1:], strict=False):
-        assert table[cheaper][-1] < table[dearer][-1]
+def test_values_that_are_large_but_finite_are_none_of_that(tmp_path: Path) -> None:
+    answer = yolox_predictions(64, 64)
+    answer[0, 40:, 0] = 3e38  # their sum is not finite
+    detector = own_detector(tmp_path, answer)
+    detector.warm_up(64)
 
 
-def test_weights_are_small_enough_to_ship() -> None:
-    total = sum(weights_path(name).stat().st_size for name in available_models())
-    assert total < MAX_WEIGHTS_BYTES
+@pytest.mark.parametrize(
+    ('answer', 'changes'),
+    [
+        (yolox_predictions(64, 64), {'classes': ['cat', 'dog']}),
+        (yolox_predictions(64, 64), {'classes': [*CLASSES, 'elk']}),
+        (yolox_predictions(64, 64), {'output': {'decoder': 'yolov5'}}),
+        (yolox_predictions(64, 64), {'output': {'decoder': 'yolov8'}}),
+        (yolox_predictions(64, 64), {'output': {'decoder': 'yolox', 'strides_px': [8, 16]}}),
+        (yolox_predictions(96, 96), {}),
+        (yolox_predictions(64, 64)[0], {}),
+    ],
+)
+def test_a_manifest_that_does_not_fit_its_network_is_told_when_it_is_warmed_up(
+    tmp_path: Path, answer: np.ndarray, changes: dict[str, object]
+) -> None:
+    detector = own_detector(tmp_path, answer, **changes)
+    with pytest.raises(ModelError) as caught:
+        detector.warm_up(64)
+    for named in ('own.yaml', 'model own', 'output or classes', str(answer.shape), 'allowed'):
+        assert named in str(caught.value)
 
 
-def test_listing_models_does_not_import_torch() -> None:
-    code = (
-        'import sys; from visionscaling_ros.vision import model_zoo as zoo; '
-        'import visionscaling_ros.vision.accuracy, visionscaling_ros.vision.sources; '
-        'zoo.accuracy_map(zoo.available_models()[0], 320); '
-        'print("torch" in sys.modules or "faster_coco_eval" in sys.modules)'
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == 'False'
+def test_thresholds_and_limits_of_the_manifest_hold(tmp_path: Path) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    answer = yolox_predictions(64, 64)
+    assert len(detect(own_detector(tmp_path, answer), image, 64)) == 4
+    assert len(detect(own_detector(tmp_path, answer, score_threshold=0.5), image, 64)) == 1
+    assert len(detect(own_detector(tmp_path, answer, max_detections=2), image, 64)) == 2
 
 
-def test_shipped_accuracy_is_what_the_detector_reaches() -> None:
-    from visionscaling_ros.vision.evaluation import held_out_set, score
+def test_nothing_found_is_empty(tmp_path: Path) -> None:
+    detector = own_detector(tmp_path, np.zeros_like(yolox_predictions(64, 64)))
+    found = detect(detector, np.zeros((64, 64, 3), np.uint8), 64)
+    assert len(found) == 0
+    assert found.boxes_px.shape == (0, 4)
 
-    held_out = held_out_set(24)
-    measured = score(load_detector('vsdet_n'), 320, held_out)
-    # 24 pictures scatter; a broken preprocessing or wrong weights would give nearly nothing
-    assert measured.map_50_95 == pytest.approx(accuracy_map('vsdet_n', 320), abs=0.12)
-    assert measured.map_50 > measured.map_50_95 > 0.1
+
+def test_boxes_return_to_a_source_that_was_centred_in_its_input(tmp_path: Path) -> None:
+    detector = own_detector(tmp_path, yolox_predictions(64, 64))
+    prepared = detector.preprocess(np.zeros((64, 128, 3), np.uint8), 64)
+    assert prepared.geometry.offset_y_px == 16
+    found = detector.postprocess(detector.forward(prepared), prepared)
+    # cell 3 of the first row: centre (24, 4), size 8 * exp(0.5); 16 px of padding above the image
+    size_px = 8 * np.exp(0.5)
+    box = found.boxes_px[1]
+    np.testing.assert_allclose(box[[0, 2]], [2 * (24 - size_px / 2), 2 * (24 + size_px / 2)])
+    assert box[[1, 3]].tolist() == [0.0, 0.0]
+
+
+def test_raw_output_of_another_model_is_refused(tmp_path: Path) -> None:
+    detector = own_detector(tmp_path, yolox_predictions(64, 64))
+    prepared = detector.preprocess(np.zeros((64, 64, 3), np.uint8), 64)
+    with pytest.raises(ModelError, match='model own'):
+        detector.postprocess(RawOutput((np.zeros((1, 2, 3), np.float32),)), prepared)

@@ -6,8 +6,8 @@ import pytest
 
 from visionscaling_ros.datatypes import Detections
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES
 from visionscaling_ros.vision.scene import StreetScene, random_scene
+from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 from visionscaling_ros.vision.scene.painter import Painter
 from visionscaling_ros.vision.scene.sprite import Brush, Sprite
 from visionscaling_ros.vision.scene.sprite_bank import DRAWERS, SpriteBank

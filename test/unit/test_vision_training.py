@@ -1,28 +1,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from vision_pictures import FlatPictures
 
 from visionscaling_ros.datatypes import Detections
-from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES, MODELS
+from visionscaling_ros.errors import InvalidValueError, ModelError
+from visionscaling_ros.vision.elastic_network import ElasticNetwork
 from visionscaling_ros.vision.network import DetectionNetwork, anchor_points
+from visionscaling_ros.vision.network_shape import ElasticShape, NetworkShape
+from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 from visionscaling_ros.vision.suppression import pairwise_iou
-from visionscaling_ros.vision.torch_detector import TorchDetector
 from visionscaling_ros.vision.training import trainer
 from visionscaling_ros.vision.training.assignment import assign, overlap
+from visionscaling_ros.vision.training.feeds import PictureFeed, SceneStream, picture_feed
 from visionscaling_ros.vision.training.loss import _generalised_overlap, detection_loss
-from visionscaling_ros.vision.training.samples import ScenePool, SceneStream, cut
-from visionscaling_ros.vision.training.trainer import Trainer
+from visionscaling_ros.vision.training.samples import PicturePool, cut
+from visionscaling_ros.vision.training.starting_network import trained_network
+from visionscaling_ros.vision.training.trainer import Progress, Trainer
+from visionscaling_ros.vision.weights_file import load_elastic, save_network
 
 CLASSES = len(CLASS_NAMES)
 SIZE_PX = (128, 96)
+SMALL = NetworkShape((8, 8, 16, 16, 24), (8, 8, 8, 12), (0, 1, 1, 1), 16)
 
 
 @pytest.fixture(autouse=True)
@@ -101,14 +109,24 @@ def test_generalised_overlap_by_hand() -> None:
 
 def test_loss_falls_when_a_network_learns_one_picture() -> None:
     torch.manual_seed(0)
-    network = DetectionNetwork(MODELS['vsdet_n'], CLASSES).train()
+    network = DetectionNetwork(SMALL, CLASSES).train()
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
     image = torch.rand(2, 3, 96, 128)
     truth_px = torch.tensor([[[20.0, 20, 60, 70]], [[70.0, 10, 120, 60]]])
     classes = torch.tensor([[1], [2]])
+    centers_px, strides_px = anchor_points(*SIZE_PX, image.device)
     losses = []
     for _ in range(25):
-        loss = detection_loss(*network(image), truth_px, classes, SIZE_PX)
+        logits, found_px = network(image)
+        targets = assign(
+            logits.detach().sigmoid(),
+            found_px.detach(),
+            centers_px=centers_px,
+            strides_px=strides_px,
+            truth_boxes_px=truth_px,
+            truth_class_ids=classes,
+        )
+        loss = detection_loss(logits, found_px, targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -119,7 +137,7 @@ def test_loss_falls_when_a_network_learns_one_picture() -> None:
 
 def test_fused_network_answers_as_the_trained_one() -> None:
     torch.manual_seed(0)
-    network = DetectionNetwork(MODELS['vsdet_n'], CLASSES)
+    network = DetectionNetwork(SMALL, CLASSES)
     network.train()(torch.rand(2, 3, 96, 128))  # norms that are not the identity
     image = torch.rand(1, 3, 96, 128)
     with torch.inference_mode():
@@ -138,7 +156,7 @@ class TestSamples:
         )
         kept = 0
         for seed in range(40):
-            picture, found_px, classes = cut(np.random.default_rng(seed), image, truth, 256)
+            picture, found_px, classes = cut(np.random.default_rng(seed), image, truth, (256, 192))
             assert picture.shape == (192, 256, 3)
             bright = picture.min(2) > 140
             if len(found_px):
@@ -158,7 +176,7 @@ class TestSamples:
         np.testing.assert_array_equal(truth.boxes_px, later_truth.boxes_px)
 
     def test_pool_forgets_the_oldest(self) -> None:
-        pool = ScenePool(2)
+        pool = PicturePool(2)
         for level in (10, 20, 30):
             pool.add(np.full((312, 416, 3), level, np.uint8), Detections.empty())
         batch = pool.batch(np.random.default_rng(0), 12, 128)
@@ -168,37 +186,119 @@ class TestSamples:
         assert float(batch.images.flatten(1).median(1).values.min()) > 14 / 255
 
 
-def test_training_is_repeatable_and_goes_on_where_it_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trainer, 'POOL_START', 2)
-    monkeypatch.setattr(trainer, 'FRESH_PER_STEP', 1)
+FEED = PictureFeed(FlatPictures, start=2, capacity=4, fresh_per_step=1)
+
+
+def small_network(class_names: tuple[str, ...] = CLASS_NAMES) -> ElasticNetwork:
+    torch.manual_seed(0)
+    return ElasticNetwork(ElasticShape(SMALL, (0.5, 0.75, 1.0), class_names))
+
+
+def train(out: Path, report: Callable[[Progress], None] = lambda _: None, **options: Any) -> None:
+    length = {'steps': 3, 'minutes': None}
+    Trainer(small_network(), FEED, out, **{**length, 'seed': 1, **options}).run(report)
+
+
+class Stop(KeyboardInterrupt):
+    pass
+
+
+def stop_after_two(progress: Progress) -> None:
+    if progress.step == 2:
+        raise Stop
+
+
+@pytest.fixture(autouse=True)
+def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, 'BATCH', 2)
+    monkeypatch.setattr(trainer, 'INPUT_SIZES_PX', (96, 128))
+    monkeypatch.setattr(trainer, 'INPUT_SHARES', (0.5, 0.5))
 
-    def nothing(_: object) -> None:
-        pass
 
-    class Stop(KeyboardInterrupt):
-        pass
-
-    def stop_after_two(progress: object) -> None:
-        if progress.step == 2:  # type: ignore[attr-defined]
-            raise Stop
-
+def test_training_is_repeatable_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     whole, halves = tmp_path / 'whole.safetensors', tmp_path / 'halves.safetensors'
-    Trainer('vsdet_n', whole, steps=3, minutes=None, seed=1).run(nothing)
+    train(whole)
     with pytest.raises(Stop):
-        Trainer('vsdet_n', halves, steps=3, minutes=None, seed=1).run(stop_after_two)
+        train(halves, stop_after_two)
     assert not halves.exists()
-    Trainer('vsdet_n', halves, steps=3, minutes=None, seed=1).run(nothing)
+    train(halves)
     assert halves.read_bytes() == whole.read_bytes()
-    assert TorchDetector.from_weights('vsdet_n', halves).name == 'vsdet_n'
+    assert load_elastic(halves).shape == small_network().shape
 
 
-def test_refuses_two_lengths_and_unknown_models(tmp_path: Path) -> None:
-    with pytest.raises(InvalidValueError, match='exactly one'):
-        Trainer('vsdet_n', tmp_path / 'w', steps=3, minutes=1.0)
-    with pytest.raises(InvalidValueError, match='exactly one'):
-        Trainer('vsdet_n', tmp_path / 'w', steps=None, minutes=None)
-    with pytest.raises(InvalidValueError, match='vsdet_q'):
-        Trainer('vsdet_q', tmp_path / 'w', steps=3, minutes=None)
+def test_training_moves_the_norms_of_every_width(tmp_path: Path) -> None:
+    out = tmp_path / 'w.safetensors'
+    train(out, steps=6)
+    before, after = small_network().state_dict(), load_elastic(out).state_dict()
+    for index in range(3):
+        name = f'stem.norms.{index}.running_mean'
+        assert not torch.allclose(before[name], after[name], atol=1e-4)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / 'w.safetensors'
+    train(out)
+    with pytest.raises(ModelError, match=r'w\.checkpoint\.pt is of another training.*seed'):
+        train(out, seed=2)
+
+
+def test_a_broken_checkpoint_is_refused_by_name(tmp_path: Path) -> None:
+    out = tmp_path / 'w.safetensors'
+    (tmp_path / 'w.checkpoint.pt').write_bytes(b'half a file')
+    with pytest.raises(ModelError, match=r'w\.checkpoint\.pt'):
+        train(out)
+
+
+def test_refuses_two_lengths_and_none(tmp_path: Path) -> None:
+    for steps, minutes in ((3, 1.0), (None, None)):
+        with pytest.raises(InvalidValueError, match='exactly one'):
+            train(tmp_path / 'w', steps=steps, minutes=minutes)
+
+
+def test_a_small_data_set_is_in_the_pool_as_a_whole() -> None:
+    class Numbered:
+        class_names = ('car',)
+        used_class_ids = frozenset({0})
+
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> tuple[np.ndarray, Detections]:
+            return np.full((96, 128, 3), index, np.uint8), Detections.empty()
+
+    feed = picture_feed(Numbered(), seed=3)  # type: ignore[arg-type]
+    assert (feed.start, feed.capacity, feed.fresh_per_step) == (3, 3, 0)
+    pictures = iter(feed.stream(0))
+    first, second = ([int(next(pictures)[0][0, 0, 0]) for _ in range(3)] for _ in range(2))
+    assert sorted(first) == sorted(second) == [0, 1, 2]
+    from_fourth = iter(feed.stream(4))
+    assert [int(next(from_fourth)[0][0, 0, 0]) for _ in range(2)] == second[1:]
+
+
+class TestStartingNetwork:
+    def test_known_classes_keep_their_filters_and_new_ones_start_fresh(
+        self, tmp_path: Path
+    ) -> None:
+        old = small_network(('person', 'car'))
+        with torch.no_grad():
+            for head in old.heads:
+                torch.nn.init.normal_(head.class_logits.weight)
+                head.class_logits.bias.fill_(3.0)
+        save_network(old, tmp_path / 'old.safetensors')
+        network = trained_network(tmp_path / 'old.safetensors', ('bus', 'car'), seed=0)
+        assert network.shape.class_names == ('bus', 'car')
+        image = torch.rand(1, 3, 96, 128)
+        with torch.no_grad():
+            before, before_px = old.eval()(image)
+            after, after_px = network.eval()(image)
+        torch.testing.assert_close(after_px, before_px, atol=0.5, rtol=0.02)  # half precision
+        torch.testing.assert_close(after[..., 1], before[..., 1], atol=0.05, rtol=0.02)
+        fresh = -math.log(99.0)  # what an untrained class answers: one cell in a hundred
+        new = after[..., 0]
+        torch.testing.assert_close(new, torch.full_like(new, fresh), atol=0.3, rtol=0)
+
+    def test_the_same_classes_are_the_same_network(self, tmp_path: Path) -> None:
+        save_network(small_network(), tmp_path / 'old.safetensors')
+        network = trained_network(tmp_path / 'old.safetensors', CLASS_NAMES, seed=9)
+        reference = load_elastic(tmp_path / 'old.safetensors').state_dict()
+        assert all(torch.equal(network.state_dict()[name], reference[name]) for name in reference)

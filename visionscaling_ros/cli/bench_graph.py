@@ -210,9 +210,9 @@ def _throughput(point: OperatingPoint, compose: bool, seconds: float) -> dict[st
     The camera reads pictures from files that take next to no time to read: what is measured is
     the graph, not the drawing of a street.
     """
-    from visionscaling_ros.vision.model_zoo import load_detector  # noqa: PLC0415  (torch)
+    from visionscaling_ros.vision.catalog import built_in_catalog  # noqa: PLC0415
 
-    detector = load_detector(point.model)
+    detector = built_in_catalog().load(point.model)
     images = _street_images(*THROUGHPUT_SIZE_PX)
     before_fps = _bare_loop_fps(detector, point.input_size_px, images, seconds / 2)
     rate_fps = OVERLOAD * before_fps
@@ -267,14 +267,20 @@ def _picture_folder(images: list[ImageArray]) -> Iterator[str]:
 
 def _middle_point() -> OperatingPoint:
     """The operating point in the middle by cost, among all the models offer."""
-    from visionscaling_ros.nodes.model_shelf import ModelShelf, encode_upload  # noqa: PLC0415
-    from visionscaling_ros.vision.model_zoo import available_models  # noqa: PLC0415
+    from visionscaling_ros.nodes.inference_parameters import SHIPPED  # noqa: PLC0415
+    from visionscaling_ros.nodes.model_shelf import ModelShelf  # noqa: PLC0415
+    from visionscaling_ros.nodes.result_output import encode_upload  # noqa: PLC0415
+    from visionscaling_ros.vision.catalog import built_in_catalog  # noqa: PLC0415
 
     _one_thread()
-    shelf = ModelShelf(available_models(), (), lambda image, size: encode_upload(image, size, 80))
+    shelf = ModelShelf(
+        built_in_catalog(), encode=lambda image, size: encode_upload(image, size, 80)
+    )
+    shelf.open(SHIPPED, SHIPPED[0])
     points: list[OperatingPoint] = sorted(
         shelf.costs.points(), key=lambda p: p.gpu_work_ghz_s
     )
+    shelf.close()
     return points[len(points) // 2]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from visionscaling_ros.edge.relative_detections import RelativeDetections
 from visionscaling_ros.edge.server import EdgeServer
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 from visionscaling_ros.vision.detector import Detector, detect
+from visionscaling_ros.vision.engines.engine import ENGINES
 from visionscaling_ros.vision.jpeg import decode_jpeg
-from visionscaling_ros.vision.model_zoo import available_models, check_model, load_detector
 
 HELP = 'inference server for robots that offload (Open Inference Protocol v2 over gRPC)'
 
@@ -17,13 +19,21 @@ HELP = 'inference server for robots that offload (Open Inference Protocol v2 ove
 class DetectorRunner:
     """The edge server's :class:`ModelRunner` over this package's detectors.
 
-    Raises InvalidValueError for an unknown model; the weights are read by :meth:`warm_up`.
+    Raises InvalidValueError for an unknown model; the weights are read by :meth:`warm_up`, which
+    raises ModelError for those that cannot be used.
+
+    :param engine: as for ``Catalog.load``.
+    :param threads: CPU threads of the engine.
     """
 
-    def __init__(self, models: tuple[str, ...], threads: int) -> None:
+    def __init__(
+        self, catalog: Catalog, models: tuple[str, ...], *, engine: str, threads: int
+    ) -> None:
         for name in models:
-            check_model(name)
+            catalog.entry(name)
+        self._catalog = catalog
         self._models = models
+        self._engine = engine
         self._threads = threads
         self._detectors: dict[str, Detector] = {}
 
@@ -45,7 +55,10 @@ class DetectorRunner:
         import torch  # noqa: PLC0415 takes seconds, too long before a port in use is reported
 
         torch.set_num_threads(self._threads)
-        self._detectors = {name: load_detector(name) for name in self._models}
+        self._detectors = {
+            name: self._catalog.load(name, engine=self._engine, threads=self._threads)
+            for name in self._models
+        }
         for detector in self._detectors.values():
             for size_px in detector.input_sizes_px:
                 detector.warm_up(size_px)
@@ -63,6 +76,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on (%(default)s)')
     parser.add_argument('--port', type=int, default=8001, help='0: a free one (%(default)s)')
     parser.add_argument('--models', nargs='+', metavar='MODEL', help='models to serve (all)')
+    parser.add_argument(
+        '--manifest', nargs='+', type=Path, default=[], metavar='FILE', help='models of your own'
+    )
+    parser.add_argument(
+        '--engine', choices=('auto', *ENGINES), default='auto', help='what runs them (%(default)s)'
+    )
     parser.add_argument('--threads', type=int, default=1, help='CPU threads (%(default)s)')
 
 
@@ -72,8 +91,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidValueError('--port', arguments.port, '0 to 65535')
     if arguments.threads < 1:
         raise InvalidValueError('--threads', arguments.threads, 'at least 1')
-    models = tuple(arguments.models or available_models())
-    runner = DetectorRunner(models, arguments.threads)
+    catalog = built_in_catalog().with_manifests(arguments.manifest)
+    models = tuple(arguments.models or catalog.names())
+    runner = DetectorRunner(
+        catalog, models, engine=arguments.engine, threads=arguments.threads
+    )
     server = EdgeServer(runner, host=arguments.host, port=arguments.port)
     server.serve(lambda address: print(f'edge server ready on {address}', flush=True))
     return 0

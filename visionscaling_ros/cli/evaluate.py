@@ -1,94 +1,210 @@
-"""``visionscaling evaluate``: measure the zoo on held-out generated pictures."""
+"""``visionscaling evaluate``: measure the accuracy of every model at every input size."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.model_zoo import (
-    ACCURACY_FILE,
-    CLASS_NAMES,
-    available_models,
-    check_model,
-    input_sizes_px,
-    weights_path,
+from visionscaling_ros.cli.data_options import (
+    add_data_options,
+    check_data_options,
+    open_data,
+    parse_class_map,
 )
+from visionscaling_ros.errors import InvalidValueError
 
-HELP = 'measure the accuracy of the detectors on held-out generated pictures'
-HEADER = """\
-# Accuracy of the detectors that ship, at each input size: COCO mAP over overlaps 0.50 to 0.95
-# (map_50_95) and at 0.50 (map_50) on {images} generated 640x480 pictures that were not trained on:
-# half frames of moving street scenes of unseen seeds (street_map_50_95), half stills of unseen
-# objects and backgrounds, from the street and from the air (still_map_50_95).
-# Made by: visionscaling evaluate --images {images} --write
-"""
+if TYPE_CHECKING:
+    from visionscaling_ros.vision.accuracy_table import AccuracyTable, Measured
+    from visionscaling_ros.vision.catalog import Catalog
+    from visionscaling_ros.vision.datasets import LabelledImages
+    from visionscaling_ros.vision.evaluation import Evaluation
+
+HELP = 'measure the accuracy of the detectors, on generated pictures or your own'
+GENERATED = 'generated held-out scenes'
+GENERATED_IMAGES = 2000
+INTERRUPTED = 130
+# average precision is an area: it needs the tail of the curve that a robot cuts off
+SCORE_THRESHOLD = 0.01
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument(
-        '--models', nargs='+', default=list(available_models()), help='which (default: all)'
+    what = parser.add_argument_group('what to measure')
+    what.add_argument('--models', nargs='+', default=[], metavar='NAME', help='(all there are)')
+    what.add_argument(
+        '--sizes', nargs='+', type=int, default=[], metavar='PX', help="input sizes (a model's own)"
     )
-    parser.add_argument('--images', type=int, default=600, help='how many pictures')
-    parser.add_argument(
-        '--weights', type=Path, help='weights of the one model in --models (default: as shipped)'
+    what.add_argument(
+        '--manifest', nargs='+', type=Path, default=[], metavar='FILE', help='models of your own'
     )
-    parser.add_argument('--threads', type=int, default=1, help='CPU threads for the network')
-    parser.add_argument('--write', action='store_true', help=f'update {ACCURACY_FILE.name}')
+    what.add_argument('--engine', default='auto', help='what runs the network (auto)')
+    what.add_argument('--device', default='cpu', help='cpu, cuda (cpu)')
+    on = parser.add_argument_group('on which pictures')
+    on.add_argument(
+        '--images', type=int, metavar='N',
+        help=f'how many: generated ({GENERATED_IMAGES}), or of --data at most (all)',
+    )  # fmt: skip
+    add_data_options(on)
+    out = parser.add_argument_group('what comes out')
+    out.add_argument('--json', type=Path, metavar='FILE', help='all figures')
+    out.add_argument('--plot', type=Path, metavar='FILE', help='mAP against computation')
+    out.add_argument('--write', action='store_true', help='update the accuracy table')
+    out.add_argument(
+        '--table', type=Path, metavar='FILE', help='which table (the one that ships); made if new'
+    )
+    parser.add_argument('--threads', type=int, default=1, help='CPU threads for the network (1)')
+    parser.add_argument(
+        '--workers', type=int, default=1, help='processes that read or draw pictures ahead (1)'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a table; with ``--write`` also update the accuracy file of all models."""
-    for name in arguments.models:
-        check_model(name)
-    if arguments.images < 2:
-        raise InvalidValueError('images', arguments.images, '2 or more')
-    if arguments.weights is not None and (len(arguments.models) != 1 or arguments.write):
-        raise InvalidValueError('weights', arguments.weights, 'one model in --models, no --write')
-    if arguments.write and set(arguments.models) != set(available_models()):
-        raise InvalidValueError('models', arguments.models, 'all of them, with --write')
-    import torch  # noqa: PLC0415 (only this command needs it)
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    """Measure, print, and write what was asked for; nothing is written after an interruption."""
+    _check(arguments)
+    from visionscaling_ros.vision.catalog import built_in_catalog  # noqa: PLC0415
 
-    from visionscaling_ros.vision import evaluation  # noqa: PLC0415
-    from visionscaling_ros.vision.torch_detector import TorchDetector  # noqa: PLC0415
+    catalog = built_in_catalog().with_manifests(arguments.manifest)
+    names = list(dict.fromkeys(arguments.models or catalog.names()))
+    for name in names:
+        catalog.entry(name)
+    images, measured = _images(arguments)
+    table = _table(arguments) if arguments.write else None
+    if table is not None:  # told before the work is done
+        table.updated({name: {} for name in names}, measured)
+    evaluation = _evaluation(arguments, catalog, names, images)
+    from visionscaling_ros.cli import evaluation_report as report  # noqa: PLC0415
 
-    torch.set_num_threads(arguments.threads)
-    held_out = evaluation.held_out_set(arguments.images)
-    table = Table('model', 'input px', 'mAP 50:95', 'mAP 50', 'street', 'still', *CLASS_NAMES,
-                  'forward ms', title=f'{arguments.images} held-out pictures')  # fmt: skip
-    rows: dict[str, dict[int, dict[str, float]]] = {}
-    for name in arguments.models:
-        detector = TorchDetector.from_weights(name, arguments.weights or weights_path(name))
-        rows[name] = {}
-        for size_px in input_sizes_px(name):
-            score = evaluation.score(detector, size_px, held_out)
-            table.add_row(
-                name,
-                str(size_px),
-                *(f'{v:.3f}' for v in (score.map_50_95, score.map_50, score.street_map_50_95,
-                                       score.still_map_50_95, *score.per_class_50_95)),
-                f'{score.forward_s * 1e3:.1f}',
-            )  # fmt: skip
-            rows[name][size_px] = {
-                'map_50_95': round(score.map_50_95, 4),
-                'map_50': round(score.map_50, 4),
-                'street_map_50_95': round(score.street_map_50_95, 4),
-                'still_map_50_95': round(score.still_map_50_95, 4),
-            }
-    Console(width=120).print(table)
-    if arguments.write:
-        _write(rows, arguments.images)
+    title = f'{measured.data}, {measured.images} pictures'
+    try:
+        _run_with_progress(evaluation, len(images), arguments.workers)
+    except KeyboardInterrupt:
+        if evaluation.done:
+            done = f'PARTIAL: {evaluation.done} of {len(images)} pictures, not written'
+            report.print_table(evaluation.scores(), f'{title} ({done})')
+        return INTERRUPTED
+    scores = evaluation.scores()
+    report.print_table(scores, title)
+    if arguments.json is not None:
+        from visionscaling_ros.simulation.document import write_json  # noqa: PLC0415
+
+        write_json(arguments.json, report.document(scores, measured))
+        print(f'wrote {arguments.json}')
+    if arguments.plot is not None:
+        report.save_plot(arguments.plot, scores, title)
+        print(f'wrote {arguments.plot}')
+    if table is not None:
+        from visionscaling_ros.vision.evaluation import accuracies  # noqa: PLC0415
+
+        _write(arguments, table.updated(accuracies(scores), measured))
     return 0
 
 
-def _write(rows: dict[str, dict[int, dict[str, float]]], images: int) -> None:
-    import yaml  # noqa: PLC0415
+def _check(arguments: argparse.Namespace) -> None:
+    check_data_options(arguments)
+    if arguments.table is not None and not arguments.write:
+        raise InvalidValueError('--table', str(arguments.table), 'with --write')
+    if arguments.write and arguments.manifest and arguments.table is None:
+        raise InvalidValueError('--table', None, 'a file, with --manifest and --write')
+    if arguments.write and arguments.sizes:
+        raise InvalidValueError('--sizes', arguments.sizes, "not with --write: a model's own")
+    for option, lowest in (('threads', 1), ('workers', 0)):
+        if getattr(arguments, option) < lowest:
+            raise InvalidValueError(f'--{option}', getattr(arguments, option), f'{lowest} or more')
 
-    document: dict[str, Any] = {'models': rows}
-    text = HEADER.format(images=images) + yaml.safe_dump(document, sort_keys=False)
-    ACCURACY_FILE.write_text(text, encoding='utf-8')
-    print(f'wrote {ACCURACY_FILE}')
+
+def _images(arguments: argparse.Namespace) -> tuple[LabelledImages, Measured]:
+    from visionscaling_ros.simulation.document import environment  # noqa: PLC0415
+    from visionscaling_ros.vision.accuracy_table import Measured  # noqa: PLC0415
+
+    command = str(environment()['command'])
+    if arguments.data is None:
+        from visionscaling_ros.vision.held_out_scenes import HeldOutScenes  # noqa: PLC0415
+
+        count = GENERATED_IMAGES if arguments.images is None else arguments.images
+        return HeldOutScenes(count), Measured(GENERATED, count, command)
+    images, described = open_data(arguments)
+    if arguments.images is not None:
+        images = images.sample(arguments.images, arguments.split_seed)
+    return images, Measured(described, len(images), command)
+
+
+def _evaluation(
+    arguments: argparse.Namespace, catalog: Catalog, names: Sequence[str], images: LabelledImages
+) -> Evaluation:
+    import torch  # noqa: PLC0415 (only this command needs it)
+
+    from visionscaling_ros.vision.evaluation import Evaluation  # noqa: PLC0415
+    from visionscaling_ros.vision.held_out_scenes import HeldOutScenes  # noqa: PLC0415
+    from visionscaling_ros.vision.model_loading import load_model  # noqa: PLC0415
+
+    torch.set_num_threads(arguments.threads)
+    detectors = []
+    for name in names:
+        entry = catalog.entry(name)
+        threshold = min(SCORE_THRESHOLD, entry.manifest.score_threshold)
+        entry = replace(entry, manifest=replace(entry.manifest, score_threshold=threshold))
+        detectors.append(
+            load_model(
+                entry,
+                engine=arguments.engine,
+                device=arguments.device,
+                threads=arguments.threads,
+            )
+        )
+    domains = []
+    if isinstance(images, HeldOutScenes):
+        domains = [images.domain(index) for index in range(len(images))]
+    return Evaluation(
+        detectors,
+        images,
+        input_sizes_px=sorted(set(arguments.sizes)),
+        class_map=parse_class_map(arguments.class_map or []),
+        domains=domains,
+    )
+
+
+def _run_with_progress(evaluation: Evaluation, total: int, workers: int) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task('pictures', total=total)
+        for done in evaluation.run(workers):
+            bar.update(task, completed=done)
+
+
+def _table(arguments: argparse.Namespace) -> AccuracyTable:
+    from visionscaling_ros.vision.accuracy_table import (  # noqa: PLC0415
+        SHIPPED_TABLE,
+        AccuracyTable,
+        read_accuracy_table,
+    )
+
+    path = arguments.table or SHIPPED_TABLE
+    return read_accuracy_table(path) if path.exists() else AccuracyTable({})
+
+
+def _write(arguments: argparse.Namespace, table: AccuracyTable) -> None:
+    from visionscaling_ros.hardware.atomic_file import write_atomically  # noqa: PLC0415
+    from visionscaling_ros.vision.accuracy_table import SHIPPED_TABLE  # noqa: PLC0415
+
+    path = arguments.table or SHIPPED_TABLE
+    try:
+        write_atomically(path, table.to_yaml())
+    except OSError as error:
+        raise InvalidValueError('--table', str(path), f'a file to write ({error})') from error
+    print(f'wrote {path}')

@@ -21,10 +21,15 @@ COMMANDS = {
     'shape-link': 'shape_link',
     'train': 'train',
     'evaluate': 'evaluate',
+    'profile': 'profile',
+    'scale-width': 'scale_width',
+    'export': 'export',
+    'download': 'download',
     'sim': 'sim',
     'bench': 'bench',
     'bench-decision': 'bench_decision',
     'bench-graph': 'bench_graph',
+    'bench-vision': 'bench_vision',
     'dds-profile': 'dds_profile',
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 from visionscaling_ros.datatypes import Origin
 from visionscaling_ros.demo.run_record import RunRecord
 from visionscaling_ros.vision.accuracy import evaluate_map
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES
+from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 
 
 def summarize(record: RunRecord) -> dict[str, Any]:

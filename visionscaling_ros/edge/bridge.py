@@ -49,6 +49,8 @@ class EdgeBridge:
     submitted after :meth:`close`: from the caller's), so it must not block for long. No frame
     is sent twice. Of the frames that wait the newest ``max_queued`` are kept; at most
     ``max_in_flight`` are on their way; a frame that would come too late behind those is held back.
+    A spare frame is taken only while no other waits or is on its way and it is expected back in
+    time; one that still waits (for the pace) makes way for any other.
     """
 
     def __init__(
@@ -90,14 +92,25 @@ class EdgeBridge:
         with self._changed:
             self._monitor.accepted += 1
             if not self._closed:
-                self._queue.append(entry)
-                if len(self._queue) > self._max_queued:
-                    self._fail(self._queue.popleft(), FailureReason.SUPERSEDED)
+                self._enqueue(entry)
                 self._changed.notify_all()
                 return
             self._fail(entry, FailureReason.SHUTDOWN)
             outcomes = self._take_outcomes()
         self._deliver(outcomes)
+
+    def _enqueue(self, entry: _Entry) -> None:
+        if entry.frame.spare:
+            busy = bool(self._queue or self._in_flight)
+            if busy or not self._in_time(entry, time.monotonic()):
+                self._fail(entry, FailureReason.SUPERSEDED)
+                return
+        waiting_spare = [waiting for waiting in self._queue if waiting.frame.spare]
+        self._queue.append(entry)
+        superseded = waiting_spare or list(self._queue)[: -self._max_queued]
+        for waiting in superseded:
+            self._queue.remove(waiting)
+            self._fail(waiting, FailureReason.SUPERSEDED)
 
     def set_tx_rate_bps(self, rate_bps: float) -> None:
         """Pace to ``rate_bps`` from now on; 0 or inf: unlimited. Raises InvalidValueError."""
@@ -180,12 +193,15 @@ class EdgeBridge:
             return self._breaker.may_send()
         # With something in flight there is something to learn from; a frame that would be late is
         # worth less than the newer one that may come while it waits.
-        left_s = entry.frame.deadline_monotonic_s - now_s
         return (
             self._breaker.may_send()
             and len(self._in_flight) < self._max_in_flight
-            and self._monitor.expected_reply_s(_upload_bytes(entry.frame), now_s) <= left_s
+            and self._in_time(entry, now_s)
         )
+
+    def _in_time(self, entry: _Entry, now_s: float) -> bool:
+        left_s = entry.frame.deadline_monotonic_s - now_s
+        return self._monitor.expected_reply_s(_upload_bytes(entry.frame), now_s) <= left_s
 
     def _start(self, entry: _Entry, now_s: float) -> int:
         upload_bytes = _upload_bytes(entry.frame)

@@ -37,7 +37,8 @@ class OffloadFrame:
 
     ``jpeg`` is the image resized so that its longer side is ``input_size_px``, without padding;
     ``image_width_px`` and ``image_height_px`` are those of the source image; the deadline is on
-    ``time.monotonic()``. Raises InvalidValueError.
+    ``time.monotonic()``. A ``spare`` frame is sent only while nothing else is to be. Raises
+    InvalidValueError.
     """
 
     frame_number: int
@@ -48,6 +49,7 @@ class OffloadFrame:
     image_width_px: int
     image_height_px: int
     deadline_monotonic_s: float
+    spare: bool = False
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.deadline_monotonic_s):

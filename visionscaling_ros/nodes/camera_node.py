@@ -26,7 +26,7 @@ from visionscaling_ros.nodes.conversions import (
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.parameters import Parameter
 from visionscaling_ros.vision.jpeg import encode_jpeg
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES
+from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 from visionscaling_ros.vision.sources import Frame, open_source
 
 SILENCE_S = 3.0  # an open source without a frame for this long is an error

@@ -151,6 +151,7 @@ class EdgeBridgeNode(ManagedNode):
                 image_width_px=label.width,
                 image_height_px=label.height,
                 deadline_monotonic_s=label.deadline,
+                spare=bool(label.spare),
             )
         )
 

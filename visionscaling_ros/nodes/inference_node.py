@@ -10,39 +10,36 @@ from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections, ImageArray
-from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.nodes import topics
+from visionscaling_ros.nodes.accuracy_source import AccuracySource
 from visionscaling_ros.nodes.conversions import (
     allocation_to_msg,
     make_header,
     msg_to_decision,
-    msgs_to_detections,
     operating_point_to_msg,
     stamp_to_ns,
-    to_byte_array,
 )
 from visionscaling_ros.nodes.image_input import ImageInput
+from visionscaling_ros.nodes.inference_files import catalog_of, profile_of
 from visionscaling_ros.nodes.inference_parameters import PARAMETERS
-from visionscaling_ros.nodes.live_accuracy import LiveAccuracyThread
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
-from visionscaling_ros.nodes.model_shelf import (
-    ModelShelf,
-    check_models,
-    encode_upload,
-    safe_point,
-)
-from visionscaling_ros.nodes.offload_format import OffloadLabel
+from visionscaling_ros.nodes.model_choice import check_inference_parameters, sizes_to_offer_px
+from visionscaling_ros.nodes.model_health import describe_books, describe_models, model_trouble
+from visionscaling_ros.nodes.model_shelf import ModelShelf
 from visionscaling_ros.nodes.result_output import (
     Detection2DArray,
     books_to_msg,
+    encode_upload,
     fate_to_msg,
+    msg_to_reply,
+    offload_to_msg,
     result_to_detection_array,
 )
-from visionscaling_ros.pipeline.dispatcher import Dispatcher, EdgeReply
+from visionscaling_ros.pipeline.dispatcher import Dispatcher
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
 from visionscaling_ros.pipeline.upload_worker import Upload
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES
+from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 
 FRAME_NUMBERS_PER_S = 1000  # more than a camera's rate: numbers never come twice
 
@@ -58,36 +55,67 @@ class InferenceNode(ManagedNode):
         self._in_memory = in_memory
         self._input: ImageInput | None = None
         self._dispatcher: Dispatcher | None = None
-        self._accuracy: LiveAccuracyThread | None = None
+        self._accuracy: AccuracySource | None = None
+        self._shelf: ModelShelf | None = None
         self._decision_s = float('-inf')
         self._link_s = float('-inf')
         self._clock_known = False
         self._refused_decision = ''
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
-        """Models and sizes must exist."""
-        check_models(values['models'], [size for size in values['input_sizes_px'] if size])
-        safe_point(values['models'], values['safe_model'], values['safe_input_size_px'])
+        """Models, sizes and files must exist."""
+        check_inference_parameters(values)
 
     def on_parameters_changed(self, names: set[str]) -> None:
-        """Hand changes to the dispatcher."""
-        if self._dispatcher is not None:
-            self._dispatcher.set_safe_point(*self._safe_point)
-            self._dispatcher.set_max_age_s(self.parameters['max_age_s'])
+        """Load other models beside the work; hand the rest to whom it concerns."""
+        if self._shelf is not None:
+            if 'model_manifests' in names:
+                self._shelf.set_catalog(catalog_of(self.parameters['model_manifests']))
+            if 'memory_limit_mib' in names:
+                self._shelf.set_memory_limit_bytes(self._memory_limit_bytes)
+            if 'models' in names:
+                self._shelf.set_models(self.parameters['models'])
+        self._follow_parameters()
+
+    def _follow_parameters(self) -> None:
+        if self._shelf is None or self._dispatcher is None:
+            return
+        self._dispatcher.set_safe_point(*self._safe_point)
+        self._dispatcher.set_max_age_s(self.parameters['max_age_s'])
+        self._shelf.pin(self._safe_point[0])
+        assert self._accuracy is not None
+        self._accuracy.update(self.parameters, edge_available=self._dispatcher.edge_available)
 
     @property
     def _safe_point(self) -> tuple[str, int]:
-        return safe_point(
-            *(self.parameters[name] for name in ('models', 'safe_model', 'safe_input_size_px'))
-        )
+        assert self._shelf is not None
+        names = 'safe_model', 'safe_input_size_px'
+        return self._shelf.safe_point(*(self.parameters[name] for name in names))
+
+    @property
+    def _memory_limit_bytes(self) -> int:
+        return int(self.parameters['memory_limit_mib'] * 2**20)
 
     def configure(self) -> None:
         """Load and measure the detectors, open the topics."""
         import torch  # noqa: PLC0415  (seconds to import; only this node's process needs it)
 
-        torch.set_num_threads(self.parameters['torch_threads'])
-        sizes_px = [size for size in self.parameters['input_sizes_px'] if size]
-        self._shelf = ModelShelf(self.parameters['models'], sizes_px, self._encode)
+        values = self.parameters
+        torch.set_num_threads(values['torch_threads'])
+        catalog = catalog_of(values['model_manifests'])
+        self._shelf = ModelShelf(
+            catalog,
+            encode=self._encode,
+            sizes_px=sizes_to_offer_px(values),
+            engine=values['engine'],
+            threads=values['torch_threads'],
+            memory_limit_bytes=self._memory_limit_bytes,
+            profile=profile_of(values['profile_file']),
+            on_dropped=self._on_dropped,
+        )
+        self._shelf.open(values['models'], values['safe_model'] or values['models'][0])
+        for trouble in self._shelf.troubles.values():
+            self.get_logger().error(trouble)
         self.get_logger().info(f'{len(self._shelf.costs.points())} operating points ready')
         self._clock_known = False
         self._result_publisher = self.advertise(
@@ -118,16 +146,18 @@ class InferenceNode(ManagedNode):
 
     def activate(self) -> None:
         """Start taking frames."""
-        self._accuracy = LiveAccuracyThread(
-            self.parameters['accuracy_window_frames'], len(CLASS_NAMES)
+        assert self._shelf is not None
+        self._accuracy = AccuracySource(
+            self._shelf, self.parameters, self._encode, self._offload_publisher.publish
         )
         self._activated_s = time.monotonic()
         self._dispatcher = Dispatcher(
-            detector_of=self._shelf.detector,
+            models=self._shelf,
             encode=self._encode,
             on_upload=self._publish_upload,
             on_fate=self._publish_fate,
             on_error=lambda reason, words: self.warn(reason.value, f'{reason.value}: {words}'),
+            on_service=self._on_service,
             costs=self._shelf.costs,
             safe_point=self._safe_point,
             max_age_s=self.parameters['max_age_s'],
@@ -156,6 +186,12 @@ class InferenceNode(ManagedNode):
             self._accuracy.stop()
         self._input = self._dispatcher = self._accuracy = None
 
+    def cleanup(self) -> None:
+        """Free the detectors."""
+        if self._shelf is not None:
+            self._shelf.close()
+        self._shelf = None
+
     def take_frame(
         self, image_bgr: ImageArray, stamp_ns: int, frame_id: str, truth: Detections | None
     ) -> None:
@@ -164,25 +200,20 @@ class InferenceNode(ManagedNode):
         if dispatcher is None or accuracy is None:
             return
         if truth is not None:
-            accuracy.add_truth(stamp_ns, truth)
+            accuracy.add_truth(stamp_ns, truth, CLASS_NAMES)
         dispatcher.accept(lambda: image_bgr, stamp_ns, frame_id)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """State of the frames."""
-        if self._dispatcher is None:
+        if self._dispatcher is None or self._shelf is None or self._accuracy is None:
             return ERROR, 'not working', {}
         books = self._dispatcher.snapshot()
-        values: dict[str, object] = {
-            'arrived': books.arrived,
-            'processed_local': books.processed_local,
-            'processed_edge': books.processed_edge,
-            'dropped': books.dropped,
-            'in_flight': books.in_flight,
-            'lost_in_transport': self._lost,
-            **{f'dropped_{reason}': count for reason, count in books.drop_counts.items()},
-        }
+        values = {**describe_books(books), 'lost_in_transport': self._lost}
+        values |= {**describe_models(self._shelf), **self._accuracy.describe()}
         if self._refused_decision:
             return ERROR, self._refused_decision, values
+        if model_words := model_trouble(self._shelf, self._dispatcher.out_of_service):
+            return *model_words, values
         if books.arrived == self._arrived_before and (trouble := self._input_trouble()):
             self.warn('input', trouble)
             return WARN, trouble, values
@@ -193,6 +224,19 @@ class InferenceNode(ManagedNode):
         return OK, 'running', values
 
     _arrived_before = 0
+
+    def _on_service(self, model: str, trouble: str) -> None:
+        """Say once that a model was taken out of service, or is back (local worker's thread)."""
+        if trouble:
+            advice = 'set models without it and with it again to load it anew'
+            self.get_logger().error(f'{model} is out of service: {trouble}; {advice}')
+        else:
+            self.get_logger().info(f'{model} is back in service')
+
+    def _on_dropped(self, model: str) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.forget(model)
+        self.get_logger().info(f'{model} is no longer on offer')
 
     @property
     def _lost(self) -> int:
@@ -207,16 +251,11 @@ class InferenceNode(ManagedNode):
         return encode_upload(image_bgr, input_size_px, self.parameters['jpeg_quality'])
 
     def _on_decision(self, message: msg.SlotDecision) -> None:
-        if self._dispatcher is None:
+        if self._dispatcher is None or self._shelf is None:
             return
         try:
             decision = msg_to_decision(message)
-            for a in decision.allocations:
-                if not self._shelf.offers(a.model, a.input_size_px):
-                    offered = ', '.join(
-                        f'{p.model}@{p.input_size_px}' for p in self._shelf.costs.points()
-                    )
-                    raise InvalidValueError('allocation', f'{a.model}@{a.input_size_px}', offered)
+            self._shelf.check(decision.allocations)
         except ValueError as error:
             self._refused_decision = f'slot_decision {message.slot} refused: {error}'
             self.warn('decision', self._refused_decision)
@@ -232,6 +271,7 @@ class InferenceNode(ManagedNode):
         if not self._clock_known:
             self._clock_known = True
             reference = clock.reference_frequency_hz / GpuClockView().reference_frequency_hz
+            assert self._shelf is not None
             self._shelf.costs.rescale_work(reference)
         if self._dispatcher is not None:
             self._dispatcher.set_clock(clock)
@@ -242,50 +282,30 @@ class InferenceNode(ManagedNode):
             self._dispatcher.set_edge_available(message.reachable)
 
     def _on_offload_result(self, message: msg.FrameResult) -> None:
-        if self._dispatcher is None:
+        if self._dispatcher is None or self._accuracy is None or self._accuracy.take_reply(message):
             return
-        self._dispatcher.take_reply(
-            EdgeReply(
-                message.frame_number,
-                message.status == msg.FrameResult.STATUS_PROCESSED,
-                msgs_to_detections(message.detections),
-                message.image_width_px,
-                message.image_height_px,
-                message.server_queue_s,
-                message.server_compute_s,
-                message.upload_bytes,
-            )
-        )
+        self._dispatcher.take_reply(msg_to_reply(message))
 
     def _on_ground_truth(self, message: msg.FrameResult) -> None:
         if self._accuracy is not None:
-            self._accuracy.add_truth(
-                stamp_to_ns(message.header.stamp), msgs_to_detections(message.detections)
-            )
+            self._accuracy.add_truth_message(stamp_to_ns(message.header.stamp), message)
 
     def _publish_upload(self, upload: Upload) -> None:
         frame = upload.frame
         assert frame.allocation is not None
-        label = OffloadLabel(
-            frame=frame.number,
-            slot=frame.slot,
-            model=frame.allocation.model,
-            size=frame.allocation.input_size_px,
-            width=upload.image_width_px,
-            height=upload.image_height_px,
-            deadline=frame.arrived_s + self.parameters['max_age_s'],
-        )
         self._offload_publisher.publish(
-            CompressedImage(
-                header=make_header(frame.stamp_ns, frame.frame_id),
-                format=str(label),
-                data=to_byte_array(upload.jpeg),
+            offload_to_msg(
+                frame,
+                upload.jpeg,
+                point=(frame.allocation.model, frame.allocation.input_size_px),
+                image_size_px=(upload.image_width_px, upload.image_height_px),
+                deadline_s=frame.arrived_s + self.parameters['max_age_s'],
             )
         )
 
     def _publish_fate(self, fate: FrameFate) -> None:
         if fate.processed and self._accuracy is not None:
-            self._accuracy.add_result(fate.frame.stamp_ns, fate.detections)
+            self._accuracy.add_result(fate)
         result = fate_to_msg(fate, self.get_clock().now().nanoseconds)
         self._result_publisher.publish(result)
         if self._detections_publisher is not None and fate.processed:
@@ -300,10 +320,12 @@ class InferenceNode(ManagedNode):
         if now_s - self._link_s > topics.LINK_SILENCE_S:
             self._dispatcher.set_edge_available(False)
         self._dispatcher.close_overdue()
+        self._follow_parameters()
         self._publish_state()
 
     def _publish_state(self) -> None:
         assert self._dispatcher is not None
+        assert self._shelf is not None
         books = self._dispatcher.snapshot()
         state = books_to_msg(books)
         state.header = make_header(self.get_clock().now().nanoseconds)
@@ -311,7 +333,7 @@ class InferenceNode(ManagedNode):
         state.slot = self._dispatcher.slot
         state.fallback = self._dispatcher.fallback
         state.lost_in_transport = self._lost
-        state.measured_map = self._accuracy.map_50_95 if self._accuracy else float('nan')
+        state.measured_map = self._accuracy.measured_map if self._accuracy else float('nan')
         state.allocations = [allocation_to_msg(a) for a in books.processed]
         state.operating_points = [operating_point_to_msg(p) for p in self._shelf.costs.points()]
         self._state_publisher.publish(state)

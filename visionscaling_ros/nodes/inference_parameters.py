@@ -3,10 +3,45 @@
 from __future__ import annotations
 
 from visionscaling_ros.nodes.parameters import Parameter
-from visionscaling_ros.vision.model_zoo import available_models
+from visionscaling_ros.vision.catalog import built_in_catalog
+
+ACCURACY_SOURCES = TABLE, TEACHER, GROUND_TRUTH = ('table', 'teacher', 'ground_truth')
+SHIPPED = tuple(name for name in built_in_catalog().names() if name.startswith('vsdet_'))
 
 PARAMETERS = (
-    Parameter('models', list(available_models()), 'Detectors to load', read_only=True),
+    Parameter(
+        'models',
+        list(SHIPPED),
+        'Detectors to offer; others take over from those in service once they are loaded',
+    ),
+    Parameter(
+        'model_manifests',
+        [''],
+        'Manifests (YAML) of detectors of your own, to choose from beside the built-in ones',
+    ),
+    Parameter(
+        'engine',
+        'auto',
+        'What runs the detectors; auto: what the profile found fastest, else torch',
+        choices=('auto', 'torch', 'onnxruntime', 'openvino'),
+        read_only=True,
+    ),
+    Parameter(
+        'memory_limit_mib',
+        0.0,
+        'Memory of all loaded detectors together, by estimate; above it those not used are freed, '
+        'and loaded again on demand; the safe one and another must fit; 0: no limit',
+        'MiB',
+        0.0,
+        1e6,
+    ),
+    Parameter(
+        'profile_file',
+        '',
+        'Profile of this robot written by visionscaling profile: costs of the detectors, and the '
+        'engine that runs each fastest; empty: detectors are measured when they are loaded',
+        read_only=True,
+    ),
     Parameter(
         'input_sizes_px',
         [0],
@@ -60,5 +95,24 @@ PARAMETERS = (
     Parameter(
         'accuracy_window_frames', 90, 'Frames the measured mAP is taken over', 'frames', 1, 10000,
         read_only=True,
+    ),
+    Parameter(
+        'accuracy_source',
+        TABLE,
+        'Accuracies the controller is told: table; teacher: corrected by how far the detectors '
+        'agree with the largest one at the edge; ground_truth: corrected by measured mAP',
+        choices=ACCURACY_SOURCES,
+    ),
+    Parameter(
+        'teacher_model', '', 'Detector at the edge the others are held against; empty: the most '
+        'accurate of models',
+    ),
+    Parameter(
+        'teacher_every_frames', 150, 'Of so many processed frames one is shown to the teacher '
+        'too, when the uplink has nothing else to send', 'frames', 1, 1_000_000,
+    ),
+    Parameter(
+        'teacher_window_frames', 60, 'Frames shown to the teacher the agreement is taken over',
+        'frames', 5, 10000, read_only=True,
     ),
 )  # fmt: skip

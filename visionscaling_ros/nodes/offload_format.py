@@ -2,7 +2,8 @@
 
 ``jpeg; frame=12; slot=3; model=vsdet_s; size=320; width=640; height=480; deadline=81.25``:
 image tools read the leading ``jpeg``, edge_bridge_node the rest. ``deadline`` is on the monotonic
-clock [s], which all processes of one robot's computer share.
+clock [s], which all processes of one robot's computer share. ``spare=1`` at the end: to be sent
+only while nothing else is.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ class OffloadLabel:
     width: int
     height: int
     deadline: float
+    spare: int = 0
 
     def __str__(self) -> str:
-        pairs = '; '.join(f'{name}={value}' for name, value in vars(self).items())
+        pairs = '; '.join(
+            f'{name}={value}' for name, value in vars(self).items() if name != 'spare' or value
+        )
         return f'{ENCODING}; {pairs}'
 
 
@@ -46,6 +50,7 @@ def parse_offload_label(text: str) -> OffloadLabel:
             width=int(values['width']),
             height=int(values['height']),
             deadline=float(values['deadline']),
+            spare=int(values.get('spare', 0)),
         )
     except (KeyError, ValueError) as error:
         raise ImageFormatError(

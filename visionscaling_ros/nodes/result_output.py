@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from sensor_msgs.msg import CompressedImage
+
 from visionscaling_ros import msg
-from visionscaling_ros.nodes.conversions import NANOSECONDS, detections_to_msgs, make_header
-from visionscaling_ros.pipeline.frame import FrameFate
+from visionscaling_ros.datatypes import ImageArray
+from visionscaling_ros.nodes.conversions import (
+    NANOSECONDS,
+    detections_to_msgs,
+    make_header,
+    msgs_to_detections,
+    to_byte_array,
+)
+from visionscaling_ros.nodes.offload_format import OffloadLabel
+from visionscaling_ros.pipeline.dispatcher import EdgeReply
+from visionscaling_ros.pipeline.frame import Frame, FrameFate
 from visionscaling_ros.pipeline.frame_books import BooksSnapshot
+from visionscaling_ros.vision.jpeg import encode_jpeg, resize_for_upload
 
 try:  # not part of every installation
     from vision_msgs.msg import (
@@ -16,6 +28,45 @@ try:  # not part of every installation
     )
 except ImportError:
     Detection2DArray = None
+
+
+def encode_upload(image_bgr: ImageArray, input_size_px: int, quality: int) -> bytes:
+    """The JPEG of a frame shrunk to the detector's input size."""
+    return encode_jpeg(resize_for_upload(image_bgr, input_size_px), quality)
+
+
+def offload_to_msg(
+    frame: Frame,
+    jpeg: bytes,
+    *,
+    point: tuple[str, int],
+    image_size_px: tuple[int, int],
+    deadline_s: float,
+    spare: bool = False,
+) -> CompressedImage:
+    """The image that goes to the edge bridge.
+
+    :param point: model and input size [px] to run there.
+    :param image_size_px: width and height of the source image.
+    :param deadline_s: on the monotonic clock.
+    :param spare: to be sent only while nothing else is.
+    """
+    model, input_size_px = point
+    label = OffloadLabel(
+        frame=frame.number,
+        slot=frame.slot,
+        model=model,
+        size=input_size_px,
+        width=image_size_px[0],
+        height=image_size_px[1],
+        deadline=deadline_s,
+        spare=int(spare),
+    )
+    return CompressedImage(
+        header=make_header(frame.stamp_ns, frame.frame_id),
+        format=str(label),
+        data=to_byte_array(jpeg),
+    )
 
 
 def fate_to_msg(fate: FrameFate, now_ns: int) -> msg.FrameResult:
@@ -46,6 +97,20 @@ def fate_to_msg(fate: FrameFate, now_ns: int) -> msg.FrameResult:
         result.origin = int(frame.allocation.origin)
         result.cut = frame.allocation.cut
     return result
+
+
+def msg_to_reply(message: msg.FrameResult) -> EdgeReply:
+    """What the edge bridge says about a frame."""
+    return EdgeReply(
+        message.frame_number,
+        message.status == msg.FrameResult.STATUS_PROCESSED,
+        msgs_to_detections(message.detections),
+        message.image_width_px,
+        message.image_height_px,
+        message.server_queue_s,
+        message.server_compute_s,
+        message.upload_bytes,
+    )
 
 
 def result_to_detection_array(result: msg.FrameResult) -> Detection2DArray:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import threading
 from collections import Counter
+from collections.abc import Mapping
 
 from visionscaling_ros.datatypes import OperatingPoint
 
@@ -29,27 +30,71 @@ class CostTable:
         self._points: dict[tuple[str, int], OperatingPoint] = {}  # as told
         self._means: dict[tuple[str, int], OperatingPoint] = {}
         self._samples: Counter[tuple[tuple[str, int], str]] = Counter()
+        self._at_nominal_clock: set[tuple[str, int]] = set()
+        self._work_factor = 1.0
+        self._withdrawn: set[str] = set()
+        self._accuracy_factors: Mapping[tuple[str, int], float] = {}
 
-    def put(self, point: OperatingPoint) -> None:
-        """Enter a configuration with the costs first measured."""
+    def put(self, point: OperatingPoint, *, at_nominal_clock: bool = True) -> None:
+        """Enter a configuration with the costs first measured.
+
+        :param at_nominal_clock: its GPU work is counted at NOMINAL_FREQUENCY_HZ, and is rescaled
+            once the clock is known; False: at the real clock.
+        """
         with self._lock:
             key = point.model, point.input_size_px
+            self._at_nominal_clock.discard(key)
+            if at_nominal_clock:
+                self._at_nominal_clock.add(key)
+                point = _with_work(point, self._work_factor)
             self._points[key] = self._means[key] = point
             for field in dataclasses.fields(point):
                 self._samples[key, field.name] = CALIBRATION_FRAMES
 
     def points(self) -> tuple[OperatingPoint, ...]:
-        """All configurations, sorted by model and size."""
+        """The configurations on offer, sorted by model and size, accuracies corrected."""
+        with self._lock:
+            return tuple(
+                self._corrected(key)
+                for key in sorted(self._points)
+                if key[0] not in self._withdrawn
+            )
+
+    def entered(self) -> tuple[OperatingPoint, ...]:
+        """All configurations, withdrawn or not, accuracies as entered."""
         with self._lock:
             return tuple(self._points[key] for key in sorted(self._points))
 
-    def rescale_work(self, factor: float) -> None:
-        """Multiply the GPU work of all, once the clock it was measured at is known."""
+    def remove(self, model: str) -> None:
+        """Forget the model."""
         with self._lock:
+            self._withdrawn.discard(model)
+            for key in [key for key in self._points if key[0] == model]:
+                del self._points[key], self._means[key]
+                self._at_nominal_clock.discard(key)
+
+    def withdraw(self, model: str) -> None:
+        """Offer the model no longer, but keep its costs."""
+        with self._lock:
+            self._withdrawn.add(model)
+
+    def restore(self, model: str) -> None:
+        """Offer it again."""
+        with self._lock:
+            self._withdrawn.discard(model)
+
+    def correct_accuracy(self, factors: Mapping[tuple[str, int], float]) -> None:
+        """Tell the accuracies entered times these factors; 1 for a configuration without one."""
+        with self._lock:
+            self._accuracy_factors = dict(factors)
+
+    def rescale_work(self, factor: float) -> None:
+        """Multiply the GPU work counted at the nominal clock, once the real one is known."""
+        with self._lock:
+            self._work_factor *= factor
             for points in (self._points, self._means):
-                for key, point in points.items():
-                    work_ghz_s = point.gpu_work_ghz_s * factor
-                    points[key] = dataclasses.replace(point, gpu_work_ghz_s=work_ghz_s)
+                for key in self._at_nominal_clock:
+                    points[key] = _with_work(points[key], factor)
 
     def observe_local(
         self, model: str, input_size_px: int, gpu_work_ghz_s: float, serial_s: float
@@ -64,6 +109,12 @@ class CostTable:
     def observe_server(self, model: str, input_size_px: int, server_time_s: float) -> None:
         """Correct by the computing time one edge reply reported."""
         self._correct(model, input_size_px, server_time_s=server_time_s)
+
+    def _corrected(self, key: tuple[str, int]) -> OperatingPoint:
+        point, factor = self._points[key], self._accuracy_factors.get(key)
+        if factor is None:
+            return point
+        return dataclasses.replace(point, accuracy_map=min(1.0, factor * point.accuracy_map))
 
     def _correct(self, model: str, input_size_px: int, **samples: float) -> None:
         key = model, input_size_px
@@ -81,6 +132,10 @@ class CostTable:
             self._means[key] = mean
             if moved:
                 self._points[key] = mean
+
+
+def _with_work(point: OperatingPoint, factor: float) -> OperatingPoint:
+    return dataclasses.replace(point, gpu_work_ghz_s=factor * point.gpu_work_ghz_s)
 
 
 def _mean(old: float, sample: float, count: int) -> float:

@@ -1,4 +1,4 @@
-"""What the pipeline needs of a detector; ``vision.detector.Detector`` provides it."""
+"""What the pipeline needs of detectors; ``vision.detector.Detector`` provides it."""
 
 from __future__ import annotations
 
@@ -22,3 +22,13 @@ class DetectorPort(Protocol):
 
     def postprocess(self, raw: Any, prepared: Any) -> Detections:
         """Decode to boxes in pixels of the source image."""
+
+
+class ModelsPort(Protocol):
+    """The models by name. Both methods answer at once, from any thread."""
+
+    def detector(self, model: str) -> DetectorPort | None:
+        """The detector if it is ready to run now; asking may get it ready for later."""
+
+    def class_names(self, model: str) -> tuple[str, ...]:
+        """Names of the classes of a model, ready or not."""

@@ -17,11 +17,12 @@ from visionscaling_ros.datatypes import (
     SlotDecision,
 )
 from visionscaling_ros.pipeline.cost_table import CostTable
-from visionscaling_ros.pipeline.detector_port import DetectorPort
+from visionscaling_ros.pipeline.detector_port import ModelsPort
 from visionscaling_ros.pipeline.frame import Frame, FrameFate
 from visionscaling_ros.pipeline.frame_books import BooksSnapshot, FrameBooks
 from visionscaling_ros.pipeline.frame_shares import FrameShares
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
+from visionscaling_ros.pipeline.local_service import LocalService
 from visionscaling_ros.pipeline.local_worker import LocalWorker
 from visionscaling_ros.pipeline.upload_worker import Encode, Upload, UploadWorker
 
@@ -46,11 +47,12 @@ class EdgeReply:
 class Dispatcher:
     """Assigns frames by the decision in force and keeps the books. Thread-safe, never blocks.
 
-    :param detector_of: the detector of a model name.
+    :param models: the detectors by name.
     :param encode: BGR image and input size [px] to JPEG bytes.
     :param on_upload: called (upload thread) with every frame to hand to the edge bridge.
     :param on_fate: called (any thread) once for every frame that arrived.
     :param on_error: called with reason and words when an image or a model misbehaves.
+    :param on_service: called with a model and why it was taken out of service ('': it is back).
     :param costs: what each configuration costs; corrected by every frame.
     :param safe_point: model and input size to run locally while there is no fresh decision.
     :param max_age_s: a frame older than this is of no use [s].
@@ -62,23 +64,25 @@ class Dispatcher:
     def __init__(
         self,
         *,
-        detector_of: Callable[[str], DetectorPort],
+        models: ModelsPort,
         encode: Encode,
         on_upload: Callable[[Upload], None],
         on_fate: Callable[[FrameFate], None],
         on_error: Callable[[DropReason, str], None],
+        on_service: Callable[[str, str], None],
         costs: CostTable,
         safe_point: tuple[str, int],
         max_age_s: float = 1.0,
         window_s: float = 1.0,
         first_number: int = 1,
     ) -> None:
-        self._detector_of = detector_of
+        self._models = models
         self._on_fate = on_fate
         self._on_error = on_error
         self._costs = costs
         self._books = FrameBooks(window_s)
-        self._local = LocalWorker(detector_of, self._finish, on_error, costs)
+        self._service = LocalService(models, costs, safe_point, on_service)
+        self._local = LocalWorker(self._service, self._finish, on_error, costs)
         self._upload = UploadWorker(encode, on_upload, self._upload_failed, costs)
         self._lock = threading.Lock()
         self._numbers = itertools.count(first_number)
@@ -102,6 +106,20 @@ class Dispatcher:
         """Slot of the decision in force."""
         return self._slot
 
+    @property
+    def edge_available(self) -> bool:
+        """Whether the edge answers."""
+        return self._edge_available
+
+    @property
+    def out_of_service(self) -> dict[str, str]:
+        """Models that failed, and how."""
+        return self._service.out_of_service
+
+    def forget(self, model: str) -> None:
+        """The model is no longer offered; should it come back, it starts anew."""
+        self._service.forget(model)
+
     def start(self) -> None:
         """Start the workers."""
         self._local.start()
@@ -113,6 +131,8 @@ class Dispatcher:
             self._stopped = True
         self._local.stop()
         self._upload.stop()
+        for model in self._service.out_of_service:
+            self._service.forget(model)
         for frame in self._books.open_frames():
             self._drop(frame, DropReason.SHUTDOWN)
 
@@ -132,6 +152,7 @@ class Dispatcher:
 
     def set_safe_point(self, model: str, input_size_px: int) -> None:
         """Change the safe local operating point."""
+        self._service.safe_point = model, input_size_px
         with self._lock:
             self._safe = Allocation(model, input_size_px, Origin.LOCAL, UNLIMITED_FPS)
             if self._fallback:
@@ -188,7 +209,7 @@ class Dispatcher:
                 frame,
                 latency_s=time.monotonic() - frame.arrived_s,
                 detections=reply.detections,
-                class_names=self._detector_of(allocation.model).class_names,
+                class_names=self._models.class_names(allocation.model),
                 image_width_px=reply.image_width_px,
                 image_height_px=reply.image_height_px,
                 server_queue_s=reply.server_queue_s,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ _DEVICE: dict[str, _Range] = {
     'radio_w_per_mbps': (0.0, 1e3),
     'radio_tail_s': (0.0, 1e3),
 }
+FIGURE_RANGES: Mapping[str, _Range] = {**_SCALARS, **_DEVICE}
 _THERMAL: dict[str, _Range] = {
     'resistance_c_per_w': (1e-6, 1e3),
     'time_constant_s': (1e-3, 1e6),
@@ -47,6 +48,7 @@ _POINT: dict[str, _Range] = {
     'server_time_s': (0.0, 1e3),
 }
 _LEVELS = 'available_frequencies_mhz'
+_MEASUREMENTS = 'measurements'
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class DeviceProfile:
     :param accuracy_target_map: mAP its task asks for.
     :param full_rate_fps: frame rate that counts as 1 in the cost [frames/s].
     :param sources: where the figures are from.
+    :param engines: what runs each model and input size [px] fastest there, where it was measured.
     """
 
     name: str
@@ -70,10 +73,18 @@ class DeviceProfile:
     accuracy_target_map: float
     full_rate_fps: float
     sources: tuple[str, ...]
+    engines: Mapping[tuple[str, int], str] = field(default_factory=dict, hash=False)
+
+    def engine_of(self, model: str) -> dict[int, str]:
+        """Input size [px] to the engine that ran it fastest; empty where none was measured."""
+        return {size: engine for (name, size), engine in self.engines.items() if name == model}
 
 
 def load_profile(name_or_path: str | Path) -> DeviceProfile:
     """A profile of ``PROFILE_NAMES`` or a YAML file of one's own, laid out like ``profiles/``.
+
+    A file written by ``visionscaling profile`` has ``measurements`` as well; of them the engines
+    are read.
 
     :raises InvalidValueError: naming file, key, value and what is allowed.
     """
@@ -85,7 +96,7 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidValueError('profile', str(name_or_path), f'{allowed} ({error})') from error
     keys = {'name', 'sources', 'device', 'thermal', 'points', *_SCALARS}
-    top = _mapping(content, str(path), keys)
+    top = _mapping(content, str(path), keys, optional=frozenset({_MEASUREMENTS}))
     device = _mapping(top['device'], f'{path}: device', {_LEVELS, *_DEVICE})
     levels_mhz = _sequence(device[_LEVELS], f'{path}: device.{_LEVELS}')
     thermal = _mapping(top['thermal'], f'{path}: thermal', set(_THERMAL))
@@ -109,6 +120,7 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
             _text(item, f'{path}: sources')
             for item in _sequence(top['sources'], f'{path}: sources')
         ),
+        engines=_engines(top.get(_MEASUREMENTS), f'{path}: {_MEASUREMENTS}'),
         **_numbers(top, f'{path}', _SCALARS),
     )
 
@@ -133,6 +145,23 @@ def _point(content: object, where: str) -> OperatingPoint:
     )
 
 
+def _engines(content: object, where: str) -> dict[tuple[str, int], str]:
+    """Engine of every measured model and input size; whatever else was measured is not read."""
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InvalidValueError(where, content, 'a mapping')
+    engines: dict[tuple[str, int], str] = {}
+    for k, item in enumerate(_sequence(content.get('points'), f'{where}.points')):
+        place = f'{where}.points[{k}]'
+        if not isinstance(item, dict):
+            raise InvalidValueError(place, item, 'a mapping with model, input_size_px, engine')
+        size_px = _number(item.get('input_size_px'), f'{place}.input_size_px', (1, 8192))
+        model = _text(item.get('model'), f'{place}.model')
+        engines[model, int(size_px)] = _text(item.get('engine'), f'{place}.engine')
+    return engines
+
+
 def _check_distinct(points: tuple[OperatingPoint, ...], where: str) -> None:
     seen: set[tuple[str, int]] = set()
     for point in points:
@@ -142,11 +171,13 @@ def _check_distinct(points: tuple[OperatingPoint, ...], where: str) -> None:
         seen.add(key)
 
 
-def _mapping(content: object, where: str, keys: set[str]) -> Mapping[str, Any]:
-    """``content`` if it is a mapping with exactly these keys."""
+def _mapping(
+    content: object, where: str, keys: set[str], optional: frozenset[str] = frozenset()
+) -> Mapping[str, Any]:
+    """``content`` if it is a mapping with exactly these keys, with or without the optional ones."""
     if not isinstance(content, dict):
         raise InvalidValueError(where, content, f'a mapping with {", ".join(sorted(keys))}')
-    unknown = [key for key in content if key not in keys]
+    unknown = [key for key in content if key not in keys | optional]
     if unknown:
         raise InvalidValueError(
             f'{where}: key', unknown[0], f'only {", ".join(sorted(keys))}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,19 +28,29 @@ class MapScores:
 
 
 def evaluate_map(
-    truths: Sequence[Detections], results: Sequence[Detections], class_count: int
+    truths: Sequence[Detections],
+    results: Sequence[Detections],
+    class_count: int,
+    *,
+    crowds: Sequence[Detections] | None = None,
 ) -> MapScores:
     """COCO mAP of ``results[i]`` against ``truths[i]``, boxes in the same pixels.
 
-    Raises InvalidValueError when the two differ in length.
+    At most the 100 best results of an image and class count, as COCO has it.
+
+    :param crowds: regions of many objects (COCO ``iscrowd``): neither to be found nor wrong when
+        found, any number of times.
+    :raises InvalidValueError: these differ in length.
     """
     if len(truths) != len(results):
         raise InvalidValueError('results', f'{len(results)} images', f'{len(truths)} images')
+    if crowds is not None and len(crowds) != len(truths):
+        raise InvalidValueError('crowds', f'{len(crowds)} images', f'{len(truths)} images')
     if not any(len(truth) for truth in truths):
         return MapScores(math.nan, math.nan, (math.nan,) * class_count)
     from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 (slow import)
 
-    truth_set = COCO(_coco_document(truths, class_count))
+    truth_set = COCO(_coco_document(truths, crowds or (), class_count))
     found = _coco_annotations(results, with_scores=True)
     if not found:
         seen = {int(c) for truth in truths for c in truth.class_ids}
@@ -72,8 +82,8 @@ class LiveAccuracy:
         self._class_count = class_count
         self._lock = threading.Lock()
         self._truths: OrderedDict[int, Detections] = OrderedDict()
-        self._results: OrderedDict[int, Detections] = OrderedDict()
-        self._pairs: OrderedDict[int, tuple[Detections, Detections]] = OrderedDict()
+        self._results: OrderedDict[int, tuple[Detections, Hashable]] = OrderedDict()
+        self._pairs: OrderedDict[int, tuple[Detections, Detections, Hashable]] = OrderedDict()
 
     def add_truth(self, stamp_ns: int, truth: Detections) -> None:
         """What was in the frame of this stamp."""
@@ -81,10 +91,10 @@ class LiveAccuracy:
             self._truths[stamp_ns] = truth
             self._match(stamp_ns)
 
-    def add_result(self, stamp_ns: int, result: Detections) -> None:
-        """What was found in the frame of this stamp."""
+    def add_result(self, stamp_ns: int, result: Detections, point: Hashable = None) -> None:
+        """What was found in the frame of this stamp, and in which configuration."""
         with self._lock:
-            self._results[stamp_ns] = result
+            self._results[stamp_ns] = result, point
             self._match(stamp_ns)
 
     def matched_frames(self) -> int:
@@ -95,25 +105,40 @@ class LiveAccuracy:
     def map_50_95(self) -> float:
         """The window's mAP; NaN while no frame has both, or none has anything to find."""
         with self._lock:
-            pairs = list(self._pairs.values())
-        if not pairs:
-            return math.nan
+            pairs = [(truth, result) for truth, result, _ in self._pairs.values()]
+        return self._map(pairs) if pairs else math.nan
+
+    def by_point(self) -> dict[Hashable, tuple[float, int]]:
+        """MAP and frames of each configuration in the window; none that had nothing to find."""
+        with self._lock:
+            pairs: dict[Hashable, list[tuple[Detections, Detections]]] = {}
+            for truth, result, point in self._pairs.values():
+                pairs.setdefault(point, []).append((truth, result))
+        scores = {point: (self._map(of_point), len(of_point)) for point, of_point in pairs.items()}
+        return {point: score for point, score in scores.items() if not math.isnan(score[0])}
+
+    def _map(self, pairs: list[tuple[Detections, Detections]]) -> float:
         truths, results = zip(*pairs, strict=True)
         return evaluate_map(truths, results, self._class_count).map_50_95
 
     def _match(self, stamp_ns: int) -> None:
         if stamp_ns in self._truths and stamp_ns in self._results:
-            self._pairs[stamp_ns] = (self._truths.pop(stamp_ns), self._results.pop(stamp_ns))
+            self._pairs[stamp_ns] = (self._truths.pop(stamp_ns), *self._results.pop(stamp_ns))
         for waiting in (self._truths, self._results, self._pairs):
             while len(waiting) > self._window_frames:
                 waiting.popitem(last=False)
 
 
-def _coco_document(truths: Sequence[Detections], class_count: int) -> dict[str, Any]:
+def _coco_document(
+    truths: Sequence[Detections], crowds: Sequence[Detections], class_count: int
+) -> dict[str, Any]:
+    annotations = _coco_annotations(truths, with_scores=False)
+    for annotation in _coco_annotations(crowds, with_scores=False):
+        annotations.append({**annotation, 'id': len(annotations) + 1, 'iscrowd': 1})
     return {
         'images': [{'id': i + 1} for i in range(len(truths))],
         'categories': [{'id': c, 'name': str(c)} for c in range(class_count)],
-        'annotations': _coco_annotations(truths, with_scores=False),
+        'annotations': annotations,
     }
 
 

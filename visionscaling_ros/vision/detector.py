@@ -11,21 +11,21 @@ from visionscaling_ros.vision.letterbox import Letterbox
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image ready for the network: uint8 (height, width, 3) BGR, and how it was fitted."""
+    """An image ready for the network, and how it was fitted.
 
-    image_bgr: ImageArray
+    batch: float32 (1, height, width, 3) or (1, 3, height, width), as the network's engine reads
+    it. It is the detector's own memory: the next image of the same input size overwrites it.
+    """
+
+    batch: FloatArray
     geometry: Letterbox
 
 
 @dataclass(frozen=True)
 class RawOutput:
-    """What the network says about every anchor point, on the host.
+    """The network's output tensors as they came, on the host, in the order of its decoder."""
 
-    boxes_px: float32 (A, 4) corners in input pixels. scores: float32 (A, classes), 0 to 1.
-    """
-
-    boxes_px: FloatArray
-    scores: FloatArray
+    tensors: tuple[FloatArray, ...]
 
 
 @runtime_checkable
@@ -33,12 +33,12 @@ class Detector(Protocol):
     """Finds objects in an image in three steps, so that each can be timed and placed on its own.
 
     ``forward`` is the part that runs on the GPU (and that an emulated clock stretches); it returns
-    only when its result is on the host.
+    only when its result is on the host. One object serves one thread at a time.
     """
 
     @property
     def name(self) -> str:
-        """Name in the model zoo."""
+        """The model's name in the catalog."""
         ...
 
     @property
@@ -52,7 +52,10 @@ class Detector(Protocol):
         ...
 
     def warm_up(self, input_size_px: int) -> None:
-        """Run once at this size, so that the first real frame is not slower than the others."""
+        """Run once at this size, so that the first real frame is not slower than the others.
+
+        Raises ModelError when the network does not answer as its manifest says.
+        """
         ...
 
     def preprocess(self, image_bgr: ImageArray, input_size_px: int) -> Prepared:
@@ -60,11 +63,14 @@ class Detector(Protocol):
         ...
 
     def forward(self, prepared: Prepared) -> RawOutput:
-        """Run the network."""
+        """Run the network; raises ModelError when it fails."""
         ...
 
     def postprocess(self, raw: RawOutput, prepared: Prepared) -> Detections:
-        """Threshold and suppress duplicates; boxes in source pixels, scores descending."""
+        """Threshold and suppress duplicates; boxes in source pixels, scores descending.
+
+        Raises ModelError for an output that is not finite or of another shape.
+        """
         ...
 
 

@@ -9,17 +9,19 @@ arXiv:2108.07755).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from visionscaling_ros.vision.model_zoo import NetworkShape
+from visionscaling_ros.vision.network_shape import NetworkShape
 
 STRIDES_PX = (8, 16, 32)
 # before training, expected share of cells that hold an object: keeps the first losses small
 PRIOR_PROBABILITY = 0.01
 MAX_LOG_DISTANCE = 6.0
+Unit = Callable[..., nn.Module]  # (inputs, outputs, kernel=3, stride=1)
 
 
 class ConvUnit(nn.Module):
@@ -45,10 +47,10 @@ class ConvUnit(nn.Module):
 class ResidualBlock(nn.Module):
     """1x1 squeeze, 3x3 expand, added to the input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, squeezed: int, unit: Unit) -> None:
         super().__init__()
-        self.squeeze = ConvUnit(channels, channels // 2, 1)
-        self.expand = ConvUnit(channels // 2, channels)
+        self.squeeze = unit(channels, squeezed, 1)
+        self.expand = unit(squeezed, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``."""
@@ -59,12 +61,12 @@ class ResidualBlock(nn.Module):
 class Head(nn.Module):
     """Class logits and log distances (in strides) for one feature map."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, unit: Unit, linear: type[nn.Conv2d]) -> None:
         super().__init__()
-        self.class_conv = ConvUnit(channels, channels)
-        self.box_conv = ConvUnit(channels, channels)
-        self.class_logits = nn.Conv2d(channels, classes, 1)
-        self.log_distances = nn.Conv2d(channels, 4, 1)
+        self.class_conv = unit(channels, channels)
+        self.box_conv = unit(channels, channels)
+        self.class_logits = linear(channels, classes, 1)
+        self.log_distances = linear(channels, 4, 1)
         prior = -math.log((1.0 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY)
         nn.init.constant_(self.class_logits.bias, prior)  # type: ignore[arg-type]
         nn.init.zeros_(self.log_distances.weight)
@@ -78,22 +80,33 @@ class Head(nn.Module):
 
 
 class DetectionNetwork(nn.Module):
-    """Image batch -> class logits (N, A, classes) and boxes (N, A, 4) in input pixels."""
+    """Image batch -> class logits (N, A, classes) and boxes (N, A, 4) in input pixels.
 
-    def __init__(self, shape: NetworkShape, classes: int) -> None:
+    :param unit: what makes the convolution units.
+    :param linear: the last convolution of every head.
+    """
+
+    def __init__(
+        self,
+        shape: NetworkShape,
+        classes: int,
+        *,
+        unit: Unit = ConvUnit,
+        linear: type[nn.Conv2d] = nn.Conv2d,
+    ) -> None:
         super().__init__()
         stem, *stages = shape.widths
-        self.stem = ConvUnit(3, stem, 3, 2)
+        self.stem = unit(3, stem, 3, 2)
         self.stages = nn.ModuleList()
         inputs = stem
-        for width, depth in zip(stages, shape.depths, strict=True):
-            blocks = [ResidualBlock(width) for _ in range(depth)]
-            self.stages.append(nn.Sequential(ConvUnit(inputs, width, 3, 2), *blocks))
+        for width, squeezed, depth in zip(stages, shape.squeezes, shape.depths, strict=True):
+            blocks = [ResidualBlock(width, squeezed, unit) for _ in range(depth)]
+            self.stages.append(nn.Sequential(unit(inputs, width, 3, 2), *blocks))
             inputs = width
         neck = shape.neck_width
-        self.laterals = nn.ModuleList(ConvUnit(width, neck, 1) for width in stages[1:])
-        self.merges = nn.ModuleList(ConvUnit(neck, neck) for _ in STRIDES_PX[:-1])
-        self.heads = nn.ModuleList(Head(neck, classes) for _ in STRIDES_PX)
+        self.laterals = nn.ModuleList(unit(width, neck, 1) for width in stages[1:])
+        self.merges = nn.ModuleList(unit(neck, neck) for _ in STRIDES_PX[:-1])
+        self.heads = nn.ModuleList(Head(neck, classes, unit, linear) for _ in STRIDES_PX)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Float (N, 3, H, W), 0 to 1, H and W multiples of 32."""
@@ -141,5 +154,5 @@ def anchor_points(width_px: int, height_px: int, device: torch.device) -> tuple[
         grid_y, grid_x = torch.meshgrid(rows, columns, indexing='ij')
         points = torch.stack([grid_x.flatten(), grid_y.flatten()], 1)
         centers.append(points)
-        strides.append(points.new_full((len(points),), float(stride_px)))
+        strides.append(points.new_full((points.shape[0],), float(stride_px)))
     return torch.cat(centers), torch.cat(strides)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from visionscaling_ros.datatypes import ImageArray
-from visionscaling_ros.vision.model_zoo import CLASS_NAMES
 from visionscaling_ros.vision.scene import palette
+from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 from visionscaling_ros.vision.scene.sprite import Brush, Color, Sprite
 
 CAR, TRUCK = CLASS_NAMES.index('car'), CLASS_NAMES.index('truck')

@@ -21,10 +21,24 @@ NEAR_CENTER = 0.75  # cells this near (in strides) may answer for objects too sm
 
 @dataclass(frozen=True)
 class Assignment:
-    """target_boxes_px (N, A, 4), target_scores (N, A, classes), 0 where a cell has no object."""
+    """What the cells learn.
+
+    target_boxes_px: (N, A, 4). target_scores: (N, A, classes). weights: (N, A), how much a cell
+    answers for an object, 0 where for none.
+    """
 
     target_boxes_px: Tensor
     target_scores: Tensor
+    weights: Tensor
+
+    def distilled(self, teacher_logits: Tensor) -> Assignment:
+        """Half of each target score from a teacher's logits (N, A, classes).
+
+        The widest network teaches the narrower ones in the same step (Yu and Huang, ICCV 2019,
+        arXiv:1903.05134); the truth keeps its half, because the teacher is young itself.
+        """
+        softened = (self.target_scores + teacher_logits.detach().sigmoid()) / 2
+        return Assignment(self.target_boxes_px, softened, self.weights)
 
 
 def overlap(first_px: Tensor, second_px: Tensor) -> Tensor:
@@ -74,7 +88,7 @@ def assign(
     target_scores = scores.new_zeros(images, cells, classes)
     target_scores.scatter_(2, target_class_ids[..., None], quality[..., None])
     target_boxes_px = truth_boxes_px.gather(1, owner[..., None].expand(-1, -1, 4))
-    return Assignment(target_boxes_px, target_scores)
+    return Assignment(target_boxes_px, target_scores, quality)
 
 
 def _candidates(centers_px: Tensor, strides_px: Tensor, truth_boxes_px: Tensor) -> Tensor:

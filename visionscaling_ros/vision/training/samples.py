@@ -1,44 +1,24 @@
-"""Training pictures: drawn by a worker process, kept in a pool, cut differently every time."""
+"""Training samples: pictures kept in a pool and cut differently every time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from visionscaling_ros.datatypes import Detections, FloatArray, ImageArray
-from visionscaling_ros.vision.letterbox import PADDING_VALUE, STRIDE_PX
-from visionscaling_ros.vision.scene import random_scene
+from visionscaling_ros.vision.letterbox import (
+    PADDING_VALUE,
+    STRIDE_PX,
+    fitted_size_px,
+    resize_image,
+)
 
-SCENE_SIZE_PX = (640, 480)
-STORED_SIZE_PX = (416, 312)
 MIN_SIDE_PX = 2.5
 MIN_KEPT_SHARE = 0.4
-
-
-class SceneStream(IterableDataset[tuple[ImageArray, Detections]]):
-    """Endless stills; number k depends only on the seed and k, so a stream can start anywhere."""
-
-    def __init__(self, seed: int, first: int) -> None:
-        self._seed = seed
-        self._first = first
-
-    def __iter__(self) -> Iterator[tuple[ImageArray, Detections]]:
-        """Stills from the first on, at the stored size."""
-        cv2.setNumThreads(1)
-        scale = STORED_SIZE_PX[0] / SCENE_SIZE_PX[0]
-        number = self._first
-        while True:
-            rng = np.random.default_rng((self._seed, number))
-            image, truth = random_scene(rng, *SCENE_SIZE_PX)
-            small = cv2.resize(image, STORED_SIZE_PX, interpolation=cv2.INTER_AREA)
-            yield small, Detections(truth.boxes_px * scale, truth.scores, truth.class_ids)
-            number += 1
 
 
 @dataclass(frozen=True)
@@ -51,68 +31,75 @@ class Batch:
 
 
 def cut(
-    rng: np.random.Generator, image: ImageArray, truth: Detections, input_size_px: int
+    rng: np.random.Generator, image: ImageArray, truth: Detections, inner: tuple[int, int]
 ) -> tuple[ImageArray, FloatArray, np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """A random window of the still at the input size, perhaps mirrored: picture, boxes, classes."""
+    """A random window of the picture, perhaps mirrored: picture, boxes, classes.
+
+    :param inner: width and height of the window [px]; the picture returned is padded to
+        multiples of 32.
+    """
     height_px, width_px = image.shape[:2]
-    inner = (input_size_px, round(input_size_px * height_px / width_px))
-    zoom = rng.uniform(1.0, 2.0) if rng.random() < 0.55 else rng.choice([1.0, 1.0, 0.75])
-    scale = inner[0] / width_px * zoom
-    shift = np.array(
-        [rng.uniform(*sorted((0.0, side - full * scale))) for side, full in
-         zip(inner, (width_px, height_px), strict=True)]
-    )  # fmt: skip
-    matrix = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
-    mirrored = rng.random() < 0.5
-    if mirrored:
-        matrix[0] = -matrix[0]
-        matrix[0, 2] += inner[0]
-    if scale < 0.7:  # sampling would alias: shrink first
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        matrix[:, :2] /= scale
-    picture = cv2.warpAffine(
-        image, matrix, inner, flags=cv2.INTER_LINEAR, borderValue=(PADDING_VALUE,) * 3
+    zoom = rng.uniform(1.0, 2.0) if rng.random() < 0.5 else rng.choice([1.0, 1.0, 1.0, 0.75])
+    scale = min(inner[0] / width_px, inner[1] / height_px) * zoom
+    full = max(1, round(width_px * scale)), max(1, round(height_px * scale))
+    image = resize_image(image, *full)
+    room = [have - need for have, need in zip(inner, full, strict=True)]
+    shift = [int(rng.integers(min(0, free), max(0, free) + 1)) for free in room]
+    picture = np.full((_padded(inner[1]), _padded(inner[0]), 3), PADDING_VALUE, np.uint8)
+    (left, right), (top, bottom) = (
+        (max(0, at), min(at + need, have))
+        for at, need, have in zip(shift, full, inner, strict=True)
     )
-    gain = rng.uniform(0.85, 1.15) * rng.normal(1.0, 0.04, 3)
-    if rng.random() < 0.08:
-        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-        picture = cv2.merge([grey] * 3)
-    picture = np.clip(picture * gain.astype(np.float32), 0, 255).astype(np.uint8)
-    boxes = truth.boxes_px * scale + np.tile(shift, 2)
-    if mirrored:
+    picture[top:bottom, left:right] = image[
+        top - shift[1] : bottom - shift[1], left - shift[0] : right - shift[0]
+    ]
+    boxes = truth.boxes_px * np.tile([full[0] / width_px, full[1] / height_px], 2)
+    boxes = boxes + np.tile(shift, 2)
+    if rng.random() < 0.5:
+        picture[:, : inner[0]] = picture[:, : inner[0]][:, ::-1]
         boxes[:, [0, 2]] = inner[0] - boxes[:, [2, 0]]
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     boxes = np.clip(boxes, 0, [*inner, *inner])
     sides = boxes[:, 2:] - boxes[:, :2]
     keep = (sides.min(1) >= MIN_SIDE_PX) & (sides.prod(1) >= MIN_KEPT_SHARE * area)
-    padded = np.full(
-        (-(-inner[1] // STRIDE_PX) * STRIDE_PX, input_size_px, 3), PADDING_VALUE, np.uint8
-    )
-    padded[: inner[1]] = picture
-    return padded, boxes[keep].astype(np.float32), truth.class_ids[keep]
+    return _recoloured(rng, picture), boxes[keep].astype(np.float32), truth.class_ids[keep]
 
 
-class ScenePool:
-    """The newest ``capacity`` stills, each used several times before it is replaced."""
+def _recoloured(rng: np.random.Generator, picture: ImageArray) -> ImageArray:
+    gain = rng.uniform(0.85, 1.15) * rng.normal(1.0, 0.04, 3)
+    if rng.random() < 0.08:
+        picture = cv2.merge([cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)] * 3)
+    levels = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
+    recoloured: ImageArray = cv2.LUT(picture, levels[:, None, :])
+    return recoloured
+
+
+def _padded(side_px: int) -> int:
+    return -(-side_px // STRIDE_PX) * STRIDE_PX
+
+
+class PicturePool:
+    """The newest ``capacity`` pictures, each used several times before it is replaced."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._scenes: list[tuple[ImageArray, Detections]] = []
+        self._pictures: list[tuple[ImageArray, Detections]] = []
         self._added = 0
 
     def add(self, image: ImageArray, truth: Detections) -> None:
-        """Keep a still, in place of the oldest when full."""
-        if len(self._scenes) < self._capacity:
-            self._scenes.append((image, truth))
+        """Keep a picture, in place of the oldest when full."""
+        if len(self._pictures) < self._capacity:
+            self._pictures.append((image, truth))
         else:
-            self._scenes[self._added % self._capacity] = (image, truth)
+            self._pictures[self._added % self._capacity] = (image, truth)
         self._added += 1
 
     def batch(self, rng: np.random.Generator, count: int, input_size_px: int) -> Batch:
-        """``count`` random cuts of random stills."""
-        picks = rng.integers(len(self._scenes), size=count)
-        scenes = [self._scenes[pick] for pick in picks]
-        cuts = [cut(rng, image, truth, input_size_px) for image, truth in scenes]
+        """``count`` random cuts of random pictures, in the proportions of the first."""
+        picks = rng.integers(len(self._pictures), size=count)
+        chosen = [self._pictures[pick] for pick in picks]
+        inner = fitted_size_px(chosen[0][0].shape[1], chosen[0][0].shape[0], input_size_px)
+        cuts = [cut(rng, image, truth, inner) for image, truth in chosen]
         most = max(1, *(len(boxes) for _, boxes, _ in cuts))
         boxes_px = torch.zeros(count, most, 4)
         class_ids = torch.full((count, most), -1, dtype=torch.int64)

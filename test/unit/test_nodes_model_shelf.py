@@ -1,0 +1,240 @@
+"""Models on offer: loaded beside the work, swapped without a gap, within the memory there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip('rclpy')
+
+from visionscaling_ros.datatypes import Allocation, OperatingPoint, Origin
+from visionscaling_ros.errors import InvalidValueError, ModelError
+from visionscaling_ros.nodes.inference_parameters import PARAMETERS, SHIPPED
+from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN
+from visionscaling_ros.nodes.model_choice import check_inference_parameters
+from visionscaling_ros.nodes.model_health import describe_models, model_trouble
+from visionscaling_ros.nodes.model_shelf import ModelShelf
+from visionscaling_ros.simulation.profile import load_profile
+from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
+
+SMALL, OTHER = SHIPPED[:2]
+SIZE_PX = built_in_catalog().entry(SMALL).input_sizes_px[0]
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that spin for work slow each other down where tests share the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class GatedCatalog:
+    """The real catalog, whose loads wait for a gate."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.gate = threading.Event()
+        self.gate.set()
+        self.broken: set[str] = set()
+        self.loads: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    def load(self, name: str, **options: Any) -> Any:
+        assert self.gate.wait(WAIT_S)
+        self.loads.append(name)
+        if name in self.broken:
+            raise ModelError(f'{name}.yaml: file: damaged')
+        return self._catalog.load(name, **options)
+
+
+class Bench:
+    """A shelf, and a way to wait for what it offers."""
+
+    def __init__(self, **options: Any) -> None:
+        self.catalog = GatedCatalog(built_in_catalog())
+        self.changed = threading.Condition()
+        self.dropped: list[str] = []
+        self.shelf = ModelShelf(
+            self.catalog,  # type: ignore[arg-type]
+            encode=lambda image, size: b'x' * size,
+            sizes_px=[SIZE_PX],
+            on_dropped=self.drop,
+            **options,
+        )
+
+    def drop(self, model: str) -> None:
+        with self.changed:
+            self.dropped.append(model)
+            self.changed.notify_all()
+
+    def wait_dropped(self, count: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.dropped) >= count, WAIT_S)
+
+    def points(self) -> list[str]:
+        return [p.model for p in self.shelf.costs.points()]
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def bench(**options: Any) -> Bench:
+        made.append(Bench(**options))
+        return made[-1]
+
+    yield bench
+    for one in made:
+        one.catalog.gate.set()
+        one.shelf.close()
+
+
+def test_what_ran_stays_on_offer_until_the_new_models_are_ready(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.shelf.open([SMALL], SMALL)
+    running = bench.shelf.detector(SMALL)
+    bench.catalog.gate.clear()
+    bench.shelf.set_models([OTHER])
+    assert bench.points() == [SMALL]
+    assert bench.shelf.detector(SMALL) is running
+    assert bench.shelf.detector(OTHER) is None
+    assert bench.shelf.safe_point(OTHER, 0) == (SMALL, SIZE_PX)
+    bench.catalog.gate.set()
+    bench.wait_dropped(1)
+    assert bench.dropped == [SMALL]
+    assert bench.points() == [OTHER]
+    assert bench.shelf.detector(OTHER) is not None
+    assert bench.shelf.detector(SMALL) is None
+    assert bench.shelf.safe_point('', 0) == (OTHER, SIZE_PX)
+    assert bench.shelf.class_names(SMALL)  # an edge reply may still come
+
+
+def test_a_decision_older_than_a_change_is_let_pass_and_an_unknown_model_is_not(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.shelf.open([SMALL], SMALL)
+    bench.shelf.set_models([OTHER])
+    bench.wait_dropped(1)
+    bench.shelf.check([Allocation(SMALL, SIZE_PX, Origin.LOCAL, 1.0)])
+    with pytest.raises(InvalidValueError, match=f'{OTHER}@{SIZE_PX}'):
+        bench.shelf.check([Allocation('yolo', SIZE_PX, Origin.LOCAL, 1.0)])
+
+
+def test_a_new_model_that_cannot_be_loaded_leaves_the_old_one_and_is_named(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.shelf.open([SMALL], SMALL)
+    bench.catalog.broken.add(OTHER)
+    bench.shelf.set_models([OTHER])
+    with bench.shelf._changed:
+        assert bench.shelf._changed.wait_for(lambda: bench.shelf.troubles, WAIT_S)
+    assert bench.points() == [SMALL]
+    assert 'damaged' in bench.shelf.troubles[OTHER]
+    bench.catalog.broken.clear()
+    bench.shelf.set_models([SMALL])  # setting it back clears the trouble
+    assert bench.shelf.troubles == {}
+    bench.shelf.set_models([OTHER])
+    bench.wait_dropped(1)
+    assert bench.points() == [OTHER]
+
+
+def test_without_one_model_that_loads_opening_fails_with_every_cause(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.catalog.broken.update((SMALL, OTHER))
+    with pytest.raises(ModelError, match=rf'{SMALL}\.yaml.*{OTHER}\.yaml'):
+        bench.shelf.open([SMALL, OTHER], SMALL)
+
+
+def test_a_model_freed_for_memory_is_still_on_offer(make: Callable[..., Bench]) -> None:
+    entries = [built_in_catalog().entry(name) for name in (SMALL, OTHER)]
+    bench = make(memory_limit_bytes=sum(e.memory_bytes for e in entries) - 1)
+    bench.shelf.open([SMALL, OTHER], SMALL)
+    assert bench.shelf.in_memory == (SMALL,)  # the safe one is pinned: the other found no room
+    assert bench.points() == [SMALL]
+    assert 'beside the models in use' in bench.shelf.troubles[OTHER]
+    bench.shelf.pin(OTHER)
+    bench.shelf.set_models([SMALL, OTHER])
+    with bench.shelf._changed:
+        assert bench.shelf._changed.wait_for(lambda: OTHER in bench.shelf.offered, WAIT_S)
+    assert bench.shelf.in_memory == (OTHER,)
+    assert bench.points() == sorted([SMALL, OTHER])
+    assert bench.shelf.detector(SMALL) is None
+    assert bench.shelf.memory_bytes <= sum(e.memory_bytes for e in entries) - 1
+
+
+def profile_points() -> tuple[OperatingPoint, ...]:
+    return tuple(
+        OperatingPoint(name, SIZE_PX, 0.9, 0.1 * k, 0.01, 1e4, 0.02)
+        for k, name in enumerate((SMALL, OTHER), 1)
+    )
+
+
+def test_with_a_profile_all_is_on_offer_once_the_safe_model_is_loaded(
+    make: Callable[..., Bench],
+) -> None:
+    profile = dataclasses.replace(
+        load_profile('agx_orin'), points=profile_points(), engines={(OTHER, SIZE_PX): 'torch'}
+    )
+    bench = make(profile=profile)
+    bench.shelf.open([SMALL, OTHER], SMALL)
+    assert bench.catalog.loads[0] == SMALL
+    assert bench.shelf.detector(SMALL) is not None
+    bench.shelf.costs.rescale_work(7.0)  # the profile's figures are at the real clock
+    accuracy = {name: built_in_catalog().entry(name).accuracy_map(SIZE_PX) for name in SHIPPED}
+    assert bench.shelf.costs.points() == tuple(
+        sorted(
+            (dataclasses.replace(p, accuracy_map=accuracy[p.model]) for p in profile_points()),
+            key=lambda p: p.model,
+        )
+    )
+
+
+def test_diagnostics_name_models_in_trouble_and_are_an_error_when_none_is_left(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make()
+    bench.shelf.open([SMALL], SMALL)
+    assert model_trouble(bench.shelf, {}) is None
+    level, words = model_trouble(bench.shelf, {OTHER: 'not finite'}) or (OK, '')
+    assert (level, words) == (WARN, f'{OTHER} is out of service: not finite')
+    bench.shelf.costs.withdraw(SMALL)
+    level, words = model_trouble(bench.shelf, {SMALL: 'not finite'}) or (OK, '')
+    assert level == ERROR
+    assert 'no model is left' in words
+    values = describe_models(bench.shelf)
+    assert (values['models_offered'], values['models_in_memory']) == (SMALL, SMALL)
+
+
+def test_a_bad_profile_or_manifest_is_refused_by_name(tmp_path: Path) -> None:
+    values = {parameter.name: parameter.default for parameter in PARAMETERS}
+    check_inference_parameters(values)
+    bad = tmp_path / 'bad.yaml'
+    bad.write_text('name: [')
+    for name, value in (
+        ('profile_file', str(bad)),
+        ('model_manifests', [str(bad)]),
+        ('models', ['resnet']),
+        ('models', []),
+        ('teacher_model', 'resnet'),
+        ('safe_model', 'resnet'),
+        ('input_sizes_px', [33]),
+    ):
+        with pytest.raises(InvalidValueError):
+            check_inference_parameters({**values, name: value})

@@ -1,0 +1,1 @@
+"""From a network's output tensors to candidate objects: one file for each output format."""

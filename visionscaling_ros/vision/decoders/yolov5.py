@@ -1,0 +1,60 @@
+"""Output in the format of YOLOv5 and its kin (v6, v7): boxes, objectness and classes by anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from visionscaling_ros.datatypes import FloatArray
+from visionscaling_ros.vision.decoders.decoder import (
+    SCORES,
+    STRIDES_PX,
+    UNITS,
+    Candidates,
+    Task,
+    cell_count,
+    check_shape,
+    corners,
+)
+from visionscaling_ros.vision.decoders.objectness import FIRST_CLASS, strongest_objects
+from visionscaling_ros.vision.decoders.scaling import to_pixels
+from visionscaling_ros.vision.fields import Fields
+
+
+@dataclass(frozen=True)
+class Yolov5Decoder:
+    """``predictions`` (1, A, 5 + classes): centre x, y, width, height, objectness, classes.
+
+    :param anchors_per_cell: boxes each cell of a feature map predicts.
+    :param scores: ``probability`` or ``logit``.
+    :param boxes: ``pixels`` of the input or ``relative`` to its sides.
+    """
+
+    strides_px: tuple[int, ...] = STRIDES_PX
+    anchors_per_cell: int = 3
+    scores: str = 'probability'
+    boxes: str = 'pixels'
+    roles = ('predictions',)
+
+    @classmethod
+    def read(cls, fields: Fields) -> Yolov5Decoder:
+        """From the ``output`` of a manifest."""
+        return cls(
+            strides_px=fields.wholes('strides_px', 1, 1024, STRIDES_PX),
+            anchors_per_cell=fields.whole('anchors_per_cell', 1, 64, 3),
+            scores=fields.choice('scores', SCORES, 'probability'),
+            boxes=fields.choice('boxes', UNITS, 'pixels'),
+        )
+
+    def decode(self, tensors: Sequence[FloatArray], task: Task) -> Candidates:
+        """Candidates of the one image in ``tensors``; ModelError for another shape."""
+        (predictions,) = tensors
+        anchors = self.anchors_per_cell * cell_count(task, self.strides_px)
+        check_shape(
+            'predictions', predictions, (1, anchors, FIRST_CLASS + task.class_count), task
+        )
+        rows, class_ids, scores = strongest_objects(
+            predictions[0], task, logits=self.scores == 'logit'
+        )
+        boxes = to_pixels(predictions[0, rows, :4], self.boxes, task)
+        return Candidates(corners(boxes[:, :2], boxes[:, 2:]), scores, class_ids)

@@ -1,0 +1,102 @@
+"""Writes this package's network as ONNX, TorchScript or an exported program."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from visionscaling_ros.vision.decoders.vsdet import VsdetDecoder
+from visionscaling_ros.vision.engines.extras import import_extra
+from visionscaling_ros.vision.letterbox import STRIDE_PX
+
+_EXAMPLE_PX = (256, 320)  # height, width: anything that is not a special case
+_MOST_CELLS = 128
+_OPSET = 18
+INPUT_NAME = 'images'
+OUTPUT_NAMES = VsdetDecoder.roles
+
+
+def export_network(network: nn.Module, kind: str, path: Path) -> None:
+    """Write a network for images (1, 3, H, W), H and W any multiples of 32 up to 4096 px.
+
+    The file is whole or not there.
+
+    :param kind: one of ``EXPORT_FORMATS``.
+    :raises ModelError: the packages that write ONNX are not installed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+    os.close(descriptor)
+    try:
+        with torch.no_grad(), _silence():
+            EXPORT_FORMATS[kind](network, Path(partial))
+        os.replace(partial, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+def _example() -> tuple[Tensor]:
+    images = torch.zeros(1, 3, *_EXAMPLE_PX)
+    return (images.to(memory_format=torch.channels_last),)
+
+
+def _dynamic_sizes() -> tuple[dict[int, object]]:
+    rows, columns = (torch.export.Dim(name, min=1, max=_MOST_CELLS) for name in ('rows', 'columns'))
+    return ({2: STRIDE_PX * rows, 3: STRIDE_PX * columns},)
+
+
+def _export_onnx(network: nn.Module, path: Path) -> None:
+    import_extra('onnxscript')
+    torch.onnx.export(
+        network,
+        _example(),
+        path,
+        input_names=[INPUT_NAME],
+        output_names=list(OUTPUT_NAMES),
+        dynamic_shapes=_dynamic_sizes(),
+        opset_version=_OPSET,
+        external_data=False,
+        verbose=False,
+    )
+
+
+def _export_torchscript(network: nn.Module, path: Path) -> None:
+    trace: Callable[..., torch.jit.ScriptModule] = torch.jit.trace
+    traced = trace(network, _example(), check_trace=False)
+    torch.jit.save(traced, path)
+
+
+def _export_program(network: nn.Module, path: Path) -> None:
+    program = torch.export.export(network, _example(), dynamic_shapes=_dynamic_sizes())
+    torch.export.save(program, path)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """The exporters report their progress and their plans on every channel there is."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+EXPORT_FORMATS: dict[str, Callable[[nn.Module, Path], None]] = {
+    'onnx': _export_onnx,
+    'torchscript': _export_torchscript,
+    'torch_export': _export_program,
+}

@@ -1,0 +1,24 @@
+"""Where this user's files are kept, by the XDG base directory specification."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_NAME = 'visionscaling_ros'
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/visionscaling_ros``: what can be made again, as exported networks."""
+    return _folder('XDG_CACHE_HOME', '.cache')
+
+
+def data_folder() -> Path:
+    """``$XDG_DATA_HOME/visionscaling_ros``: what was asked for, as downloaded models."""
+    return _folder('XDG_DATA_HOME', '.local/share')
+
+
+def _folder(variable: str, default: str) -> Path:
+    base = os.environ.get(variable, '')
+    # the specification has relative paths ignored
+    return (Path(base) if os.path.isabs(base) else Path.home() / default) / _NAME
