@@ -137,8 +137,7 @@ class ExactPlanner:
         :param planned: of the exact plan of the way that is lived [mAP frames/s].
         :param other: of the other way [mAP frames/s].
         """
-        unit, spread = gradient_unit(table, settings), largest_gap_map(table, settings)
-        limit = settings.max_multiplier * unit / spread
+        spread, limit = largest_gap_map(table, settings), self._limit(table, settings)
         step = 0.5 * self.step(table, settings)
         credit = _CREDIT_SLOTS * step * settings.full_rate_fps * spread
         queue = self._queue + step * measured
@@ -156,6 +155,12 @@ class ExactPlanner:
         spread = largest_gap_map(table, settings)
         unit = gradient_unit(table, settings)
         return _QUEUE_STEP * unit / (spread * spread * settings.full_rate_fps)
+
+    @staticmethod
+    def _limit(table: PointTable, settings: ControlSettings) -> float:
+        """The highest multiplier."""
+        unit, spread = gradient_unit(table, settings), largest_gap_map(table, settings)
+        return settings.max_multiplier * unit / spread
 
     def _first_multipliers(
         self,
@@ -175,8 +180,7 @@ class ExactPlanner:
         problem = self._rows.build(table, conditions, settings, admitted=admitted)
         way = np.arange(2)
         low = np.zeros(2)
-        unit, spread = gradient_unit(table, settings), largest_gap_map(table, settings)
-        high = np.full(2, settings.max_multiplier * unit / spread)
+        high = np.full(2, self._limit(table, settings))
         for _ in range(_FIRST_HALVINGS):
             price = 0.5 * (low + high)
             point = solve(problem, np.repeat(price, levels))

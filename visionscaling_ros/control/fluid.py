@@ -46,7 +46,7 @@ class Fluid:
     ) -> None:
         self._table, self._settings = table, settings
         self._planned_fps = max(planned_fps, _LEAST_S)
-        merit_map = table.accuracy_map - min(settings.accuracy_target_map, table.highest_map)
+        merit_map = table.accuracy_map - table.reachable_target_map(settings)
         self.level = plans.level
         self._local_fps = plans.local_fps.sum(axis=1)
         self._edge_fps = plans.edge_fps.sum(axis=1)

@@ -106,6 +106,10 @@ class PointTable:
         """Accuracy of the best configuration [mAP]; 0: there is none."""
         return float(np.max(self.accuracy_map, initial=0.0))
 
+    def reachable_target_map(self, settings: ControlSettings) -> float:
+        """The accuracy target, or the highest accuracy where nothing reaches it [mAP]."""
+        return min(settings.accuracy_target_map, self.highest_map)
+
 
 class PointTableCache:
     """The last table built: forecasts hand in the same objects while nothing changes.

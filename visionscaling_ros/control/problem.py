@@ -80,7 +80,7 @@ class SlotProblem:
         radio_j_per_bit += device.radio_fixed_w / max(capacity_bps, 1.0)
         local_s = np.ascontiguousarray(table.local_s.T)
         locals_, count = local_s.size, len(table.points)
-        gap = min(settings.accuracy_target_map, table.highest_map) - table.accuracy_map
+        gap = table.reachable_target_map(settings) - table.accuracy_map
         admitted = admitted_locally(table.local_s, arrival_fps, settings)
         edge_ok = (table.upload_bits > 0.0) & (capacity_bps > 0.0) & (server_share > 0.0)
         rows = np.zeros((4, locals_ + count))

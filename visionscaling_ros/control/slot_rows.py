@@ -110,7 +110,7 @@ class SlotRows:
     def _update(self, table: PointTable, admitted: Flags, settings: ControlSettings) -> None:
         if table is not self._table or settings is not self._settings:
             self._settings = settings
-            self._merit = table.accuracy_map - min(settings.accuracy_target_map, table.highest_map)
+            self._merit = table.accuracy_map - table.reachable_target_map(settings)
             self._resources.clear()
         if table is not self._table:
             self._table = table

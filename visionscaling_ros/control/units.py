@@ -24,6 +24,6 @@ def gradient_unit(table: PointTable, settings: ControlSettings) -> float:
 
 def largest_gap_map(table: PointTable, settings: ControlSettings) -> float:
     """Largest distance of an accuracy from the target [mAP]."""
-    target_map = min(settings.accuracy_target_map, table.highest_map)
+    target_map = table.reachable_target_map(settings)
     gap_map = float(np.max(np.abs(target_map - table.accuracy_map), initial=0.0))
     return max(gap_map, _LEAST_GAP_MAP)

@@ -132,7 +132,7 @@ class MetaPolicy:
         self._silent_s = np.where(outcome.sends, 0.0, self._silent_s + slot.forecast.slot_s)
         losses = outcome.cost + self._planner.multiplier * outcome.constraint
         self._hedge.learn(losses[:_EXPERTS])
-        target_map = min(settings.accuracy_target_map, table.highest_map)
+        target_map = table.reachable_target_map(settings)
         measured, _ = accuracy_constraint(
             state.processed, slot.forecast.operating_points, target_map
         )
