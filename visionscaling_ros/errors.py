@@ -16,6 +16,10 @@ class InvalidValueError(VisionScalingError, ValueError):
         self.value = value
         self.allowed = allowed
 
+    def __reduce__(self) -> tuple[type[InvalidValueError], tuple[str, object, object]]:
+        # what an exception is pickled as otherwise does not fit __init__
+        return type(self), (self.name, self.value, self.allowed)
+
 
 class ImageFormatError(VisionScalingError):
     """An image message or file that cannot be turned into an array."""

@@ -177,9 +177,12 @@ def test_parameters_refuse_what_is_not_allowed_and_keep_the_old_value(graph: Any
 
 
 def test_a_bad_model_at_start_is_named_and_the_defaults_are_used(graph: Any) -> None:
-    process = graph.start('inference_node', parameters={'models': ['resnet']})
+    bad = {'models': ['resnet'], 'image_transport': 'pigeon', 'torch_threads': 2}
+    process = graph.start('inference_node', parameters=bad)
+    process.wait_for_output("image_transport = 'pigeon' is not allowed")
     process.wait_for_output("models = 'resnet' is not allowed")
     graph.observer.wait_for(topics.INFERENCE_STATE, InferenceState, qos=topics.STATE_QOS)
+    assert graph.observer.get_parameter(NODE, 'torch_threads') == 1
     assert process.running
 
 

@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from failing_model import NAME as FAILING
 from failing_model import SIZE_PX as FAILING_SIZE_PX
 from failing_model import write_failing_model
+from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Log
 from test_inference_node import NODE, ONE_MODEL, SIZE_PX, street_bgr
 from test_inference_node import Robot as Eyes
@@ -106,6 +107,31 @@ def test_a_model_that_answers_nonsense_is_withdrawn_and_may_come_back(
         assert robot.observer.set_parameter(NODE, 'models', models).successful
         robot.state(lambda s, models=models: {p.model for p in s.operating_points} == {*models})
     assert robot.send(bgr_to_image(street_bgr(), make_header(0))).model == FAILING
+
+
+def test_a_node_that_cannot_load_its_model_says_why_and_starts_once_it_is_mended(
+    graph: Any, tmp_path: Path
+) -> None:
+    manifest = write_failing_model(tmp_path, GOOD_CALLS)
+    network = tmp_path / f'{FAILING}.pt'
+    whole = network.read_bytes()
+    network.write_bytes(whole[:100])
+    graph.start(
+        'inference_node', parameters={'models': [FAILING], 'model_manifests': [str(manifest)]}
+    )
+    status = graph.observer.wait_for_diagnostics(NODE, lambda s: 'failed' in s.message)
+    assert status.level == DiagnosticStatus.ERROR
+    assert f'{network}: file' in status.message
+    network.write_bytes(whole)
+    manifest.write_text(manifest.read_text().replace('iou_threshold: 0.55', 'iou_threshold: 0.5'))
+    for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+        assert graph.observer.change_state(NODE, transition)
+    graph.observer.wait_for(
+        topics.INFERENCE_STATE,
+        InferenceState,
+        lambda s: {p.model for p in s.operating_points} == {FAILING},
+        qos=topics.STATE_QOS,
+    )
 
 
 def test_a_teacher_at_the_edge_corrects_the_accuracies_of_local_frames(

@@ -37,6 +37,9 @@ def fixed():
 
 def number():
     return 3
+
+
+THREE, MADE = 3, make()
 """
 
 
@@ -133,6 +136,8 @@ def test_weights_are_loaded_into_what_the_factory_returns(folder: Path) -> None:
         ('scalable_network:nothing', (), 'nothing'),
         ('no_such_module:make', (), 'no_such_module'),
         ('scalable_network:number', (), 'int'),
+        ('scalable_network:THREE', (), 'function or class, not an object .int'),
+        ('scalable_network:MADE', (), 'function or class, not an object .Seq'),
         ('scalable_network:make', ('--weights', 'missing.pt'), 'missing.pt'),
         ('scalable_network:make', ('--threads', '0'), 'threads'),
         ('scalable_network:make', ('--steps', '-1'), 'steps'),

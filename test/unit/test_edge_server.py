@@ -18,7 +18,7 @@ from visionscaling_ros.edge.protocol import build_request, parse_reply
 from visionscaling_ros.edge.relative_detections import RelativeDetections
 from visionscaling_ros.edge.robot_shares import ACTIVE_S, RobotShares
 from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.errors import EdgeError, ImageFormatError
+from visionscaling_ros.errors import EdgeError, ImageFormatError, ModelError
 
 PATIENCE_S = 20.0
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)
@@ -55,6 +55,8 @@ class GatedRunner:
             raise ImageFormatError('no JPEG in 6 bytes')
         if jpeg == b'bug':
             raise ZeroDivisionError
+        if jpeg == b'nan':
+            raise ModelError('tiny.yaml: model tiny: not finite')
         count = len(jpeg)
         return RelativeDetections(
             np.tile(np.array([0, 0, 0.5, 1], np.float32), (count, 1)),
@@ -143,6 +145,7 @@ def test_bad_requests_are_named_and_harmless() -> None:
                 request(input_size_px=300),
                 request(jpeg=b'broken'),
                 request(jpeg=b'bug'),
+                request(jpeg=b'nan'),
                 service_pb2.ModelInferRequest(model_name='tiny'),
             ):
                 code, text = await refusal(stub.ModelInfer(bad))
@@ -152,6 +155,7 @@ def test_bad_requests_are_named_and_harmless() -> None:
                 'input_size_px is 300, allowed: (128, 320)': 'INVALID_ARGUMENT',
                 'no JPEG in 6 bytes': 'INVALID_ARGUMENT',
                 'ZeroDivisionError()': 'INTERNAL',
+                'tiny.yaml: model tiny: not finite': 'INTERNAL',
                 'parameter input_size_px is None, allowed: a number from 1 to 65536': (
                     'INVALID_ARGUMENT'
                 ),

@@ -19,8 +19,9 @@ from visionscaling_ros.nodes.inference_parameters import PARAMETERS, SHIPPED
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN
 from visionscaling_ros.nodes.model_choice import check_inference_parameters
 from visionscaling_ros.nodes.model_health import describe_models, model_trouble
+from visionscaling_ros.nodes.model_preparation import ModelPreparation
 from visionscaling_ros.nodes.model_shelf import ModelShelf
-from visionscaling_ros.simulation.profile import load_profile
+from visionscaling_ros.simulation.profile import DeviceProfile, load_profile
 from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 
 SMALL, OTHER = SHIPPED[:2]
@@ -61,22 +62,39 @@ class GatedCatalog:
 class Bench:
     """A shelf, and a way to wait for what it offers."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, *, profile: DeviceProfile | None = None, memory_limit_bytes: int = 0
+    ) -> None:
         self.catalog = GatedCatalog(built_in_catalog())
         self.changed = threading.Condition()
         self.dropped: list[str] = []
-        self.shelf = ModelShelf(
+        self.told: list[tuple[str, str]] = []
+        preparation = ModelPreparation(
             self.catalog,  # type: ignore[arg-type]
             encode=lambda image, size: b'x' * size,
             sizes_px=[SIZE_PX],
+            profile=profile,
+        )
+        self.shelf = ModelShelf(
+            preparation,
+            memory_limit_bytes=memory_limit_bytes,
             on_dropped=self.drop,
-            **options,
+            on_trouble=self.tell,
         )
 
     def drop(self, model: str) -> None:
         with self.changed:
             self.dropped.append(model)
             self.changed.notify_all()
+
+    def tell(self, model: str, trouble: str) -> None:
+        with self.changed:
+            self.told.append((model, trouble))
+            self.changed.notify_all()
+
+    def wait_told(self, count: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.told) >= count, WAIT_S)
 
     def wait_dropped(self, count: int) -> None:
         with self.changed:
@@ -141,8 +159,8 @@ def test_a_new_model_that_cannot_be_loaded_leaves_the_old_one_and_is_named(
     bench.shelf.open([SMALL], SMALL)
     bench.catalog.broken.add(OTHER)
     bench.shelf.set_models([OTHER])
-    with bench.shelf._changed:
-        assert bench.shelf._changed.wait_for(lambda: bench.shelf.troubles, WAIT_S)
+    bench.wait_told(1)
+    assert bench.told == [(OTHER, f'{OTHER}.yaml: file: damaged')]
     assert bench.points() == [SMALL]
     assert 'damaged' in bench.shelf.troubles[OTHER]
     bench.catalog.broken.clear()
@@ -151,6 +169,21 @@ def test_a_new_model_that_cannot_be_loaded_leaves_the_old_one_and_is_named(
     bench.shelf.set_models([OTHER])
     bench.wait_dropped(1)
     assert bench.points() == [OTHER]
+
+
+def test_when_the_new_models_fail_those_before_come_back(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.shelf.open([SMALL], SMALL)
+    assert bench.shelf.bring_back() == ()
+    bench.shelf.set_models([OTHER])
+    bench.wait_dropped(1)
+    bench.shelf.costs.withdraw(OTHER)
+    assert bench.shelf.bring_back() == (SMALL,)
+    assert bench.shelf.wait_settled(WAIT_S)
+    assert bench.points() == [SMALL]
+    bench.shelf.set_models([OTHER])
+    bench.wait_dropped(2)
+    assert bench.dropped == [SMALL, SMALL]
 
 
 def test_without_one_model_that_loads_opening_fails_with_every_cause(
@@ -171,12 +204,14 @@ def test_a_model_freed_for_memory_is_still_on_offer(make: Callable[..., Bench]) 
     assert 'beside the models in use' in bench.shelf.troubles[OTHER]
     bench.shelf.pin(OTHER)
     bench.shelf.set_models([SMALL, OTHER])
-    with bench.shelf._changed:
-        assert bench.shelf._changed.wait_for(lambda: OTHER in bench.shelf.offered, WAIT_S)
+    assert bench.shelf.wait_settled(WAIT_S)
     assert bench.shelf.in_memory == (OTHER,)
     assert bench.points() == sorted([SMALL, OTHER])
-    assert bench.shelf.detector(SMALL) is None
     assert bench.shelf.memory_bytes <= sum(e.memory_bytes for e in entries) - 1
+    bench.shelf.pin(SMALL)
+    bench.shelf.set_models([SMALL])  # it is loaded again to take over, though nobody asks for it
+    bench.wait_dropped(1)
+    assert bench.shelf.in_memory == (SMALL,)
 
 
 def profile_points() -> tuple[OperatingPoint, ...]:
@@ -186,13 +221,47 @@ def profile_points() -> tuple[OperatingPoint, ...]:
     )
 
 
+def profile() -> DeviceProfile:
+    return dataclasses.replace(
+        load_profile('agx_orin'), points=profile_points(), engines={(OTHER, SIZE_PX): 'torch'}
+    )
+
+
+def test_with_a_profile_too_what_ran_stays_until_another_model_is_in_memory(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(profile=profile())
+    bench.shelf.open([SMALL], SMALL)
+    bench.catalog.gate.clear()
+    bench.shelf.set_models([OTHER])
+    assert bench.shelf.detector(OTHER) is None
+    assert bench.shelf.detector(SMALL) is not None
+    bench.catalog.gate.set()
+    bench.wait_dropped(1)
+    assert bench.points() == [OTHER]
+    assert bench.shelf.detector(OTHER) is not None
+    bench.catalog.broken.add(SMALL)
+    bench.shelf.set_models([SMALL])
+    bench.wait_told(1)
+    assert bench.points() == [OTHER]
+    assert 'damaged' in bench.shelf.troubles[SMALL]
+
+
+def test_what_a_profile_lacks_is_measured_and_the_rest_taken_from_it(
+    make: Callable[..., Bench],
+) -> None:
+    bench = make(profile=dataclasses.replace(profile(), points=profile_points()[:1]))
+    bench.shelf.open([SMALL, OTHER], SMALL)
+    bench.shelf.costs.rescale_work(2.0)
+    small, other = bench.shelf.costs.points()
+    assert small.gpu_work_ghz_s == profile_points()[0].gpu_work_ghz_s
+    assert 0.0 < other.gpu_work_ghz_s != profile_points()[1].gpu_work_ghz_s
+
+
 def test_with_a_profile_all_is_on_offer_once_the_safe_model_is_loaded(
     make: Callable[..., Bench],
 ) -> None:
-    profile = dataclasses.replace(
-        load_profile('agx_orin'), points=profile_points(), engines={(OTHER, SIZE_PX): 'torch'}
-    )
-    bench = make(profile=profile)
+    bench = make(profile=profile())
     bench.shelf.open([SMALL, OTHER], SMALL)
     assert bench.catalog.loads[0] == SMALL
     assert bench.shelf.detector(SMALL) is not None
@@ -235,6 +304,7 @@ def test_a_bad_profile_or_manifest_is_refused_by_name(tmp_path: Path) -> None:
         ('teacher_model', 'resnet'),
         ('safe_model', 'resnet'),
         ('input_sizes_px', [33]),
+        ('memory_limit_mib', 1.0),
     ):
         with pytest.raises(InvalidValueError):
             check_inference_parameters({**values, name: value})

@@ -98,8 +98,10 @@ def test_other_exceptions_withdraw_it_only_several_times_in_a_row(bench: Bench) 
     for _ in range(FAILURES - 1):
         bench.service.failed('b', RuntimeError('x'))
     assert bench.offered() == {'a', 'b', 'c'}
-    assert bench.service.failed('b', RuntimeError('x'))
+    page = RuntimeError('The following operation failed\nTraceback:\n  line 1\n\nno memory\n')
+    assert bench.service.failed('b', page)
     assert bench.offered() == {'a', 'c'}
+    assert bench.said == [('b', 'RuntimeError: no memory')]
 
 
 def test_without_the_safe_model_the_cheapest_that_is_ready_runs(bench: Bench) -> None:

@@ -167,10 +167,10 @@ def replaced(content, keys, value):
         (('accuracy_target_map',), 42, 'accuracy_target_map = 42'),
         (('device', 'alpha_w_per_ghz3'), -1.0, 'device.alpha_w_per_ghz3 = -1.0'),
         (('device', 'available_frequencies_mhz'), [], 'device.available_frequencies_mhz = []'),
-        (('device', 'available_frequencies_mhz'), [0], 'available_frequencies_mhz = 0'),
+        (('device', 'available_frequencies_mhz'), [0], 'available_frequencies_mhz[0] = 0'),
         (('device',), None, 'device = None'),
         (('thermal', 'release_c'), 95.0, 'thermal.release_c = 95.0'),
-        (('thermal', 'wind'), 1.0, "thermal: key = 'wind'"),
+        (('thermal', 'wind'), 1.0, "thermal.key = 'wind'"),
         (('points',), [], 'points = []'),
         (('points', 2), 'yolo', "points[2] = 'yolo'"),
         (('points', 3, 'accuracy_map'), 38.0, 'points[3].accuracy_map = 38.0'),
@@ -191,8 +191,23 @@ def test_what_is_wrong_is_said_with_file_key_and_value(tmp_path, content, keys, 
 
 def test_a_missing_key_is_named(tmp_path, content):
     del content['thermal']['time_constant_s']
-    with pytest.raises(InvalidValueError, match=r'thermal: time_constant_s = None'):
+    with pytest.raises(InvalidValueError, match=r'thermal\.time_constant_s = None'):
         load_profile(written(tmp_path, content))
+
+
+def test_a_misspelt_key_is_guessed(tmp_path, content):
+    content['thermals'] = content.pop('thermal')
+    with pytest.raises(InvalidValueError, match=r"thermal = None.*did you mean 'thermals'"):
+        load_profile(written(tmp_path, content))
+    with pytest.raises(InvalidValueError, match=r"profile = 'tx3'.*did you mean 'tx2'"):
+        load_profile('tx3')
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text((FOLDER / 'tx2.yaml').read_text() + 'arrival_fps: 20.0\n')
+    with pytest.raises(InvalidValueError, match="'arrival_fps' is there twice"):
+        load_profile(path)
 
 
 def test_a_configuration_that_takes_no_time_is_refused(tmp_path, content):
@@ -201,7 +216,7 @@ def test_a_configuration_that_takes_no_time_is_refused(tmp_path, content):
         load_profile(written(tmp_path, content))
 
 
-@pytest.mark.parametrize('text', [b'a: [', b'- 1', b'', b'\xff\xfe\x00'])
+@pytest.mark.parametrize('text', [b'a: [', b'- 1', b'', b'\xff\xfe\x00', b'a: 2020-99-99'])
 def test_what_is_no_profile_at_all_is_refused(tmp_path, text):
     path = tmp_path / 'mine.yaml'
     path.write_bytes(text)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from visionscaling_ros.control import ControlSettings, evaluate_slot
@@ -85,7 +85,12 @@ circumstances = st.fixed_dictionaries({
 })
 
 
+TINY = Allocation(model='yolov8n', input_size_px=320, origin=Origin.LOCAL, rate_fps=2e-313)
+USUAL = {'arrival_fps': 1.0, 'capacity_bps': 0.0, 'server_share': 0.0, 'latency_factor': 1.0}
+
+
 @given(st.lists(decisions, min_size=1, max_size=3), circumstances, st.floats(0.1, 3.0))
+@example([decision_of(TINY, clock_hz=0.0, arrival_fps=0.0, tx_rate_bps=0.0)], USUAL, 1.0)
 def test_whatever_is_decided_nothing_is_lost_and_nothing_is_free(chosen, series, slot_s):
     world = world_of(len(chosen), slot_s=slot_s, bias=0.9, **series)
     tail_w = DEVICE.radio_fixed_w

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from vision_models import (
     CLASSES,
     SIZES_PX,
@@ -41,7 +43,7 @@ def test_the_public_family_is_known_with_sources() -> None:
         assert manifest.download.url.endswith(f'/yolox_{size}.onnx')
         assert manifest.sha256 is not None
         assert len(manifest.class_names) == 80
-        assert 'COCO' in manifest.accuracy_source
+        assert 'COCO' in yaml.safe_load(manifest.path.read_text())['accuracy']['source']
 
 
 def test_accuracy_table_covers_every_point_and_pays_for_cost() -> None:
@@ -161,6 +163,25 @@ def test_a_file_with_another_checksum_is_refused(tmp_path: Path) -> None:
     wrong = write_manifest(tmp_path, sha256='0' * 64)
     with pytest.raises(ModelError, match=rf'own\.yaml: sha256: .*own\.pt has .*{"0" * 64}'):
         Catalog([]).with_manifests([wrong]).load('own')
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    # of the right kind, but reading it fails
+    path = write_manifest(tmp_path, file='/proc/self/mem', sha256='0' * 64)
+    with pytest.raises(ModelError, match=r'own\.yaml: file: /proc/self/mem cannot be read'):
+        Catalog([]).with_manifests([path]).load('own')
+
+
+def test_a_user_without_a_home_has_models_too() -> None:
+    code = (
+        'import os; from visionscaling_ros.vision.catalog import built_in_catalog as catalog; '
+        'os.setuid(54321); del os.environ["HOME"]; '
+        'print(catalog().entry("yolox_s").manifest.file)'
+    )
+    if os.getuid() != 0:
+        pytest.skip('needs root to become another user')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert '/visionscaling_ros-54321/' in done.stdout
 
 
 def test_memory_grows_with_weights_and_size(tmp_path: Path) -> None:

@@ -126,6 +126,17 @@ class TestYolo:
         # the label of a.jpg, which is not in the list, is no label without an image
         assert len(open_dataset(tmp_path, part='test')) == 1
 
+    def test_a_listed_image_of_a_folder_that_is_not_there_is_named(self, yolo: Path) -> None:
+        write_text(yolo / 'list.txt', 'images/a.jpg\nelsewhere/images/z.jpg\n')
+        write_text(yolo / 'data.yaml', 'train: list.txt\nnames: [car, bus, kite]\n')
+        with pytest.raises(DataSetError, match=r'elsewhere/images/z\.jpg: image = '):
+            open_dataset(yolo / 'data.yaml')
+
+    def test_a_yaml_with_a_date_there_is_not_is_refused_by_name(self, tmp_path: Path) -> None:
+        write_text(tmp_path / 'data.yaml', 'train: 2020-99-99\n')
+        with pytest.raises(DataSetError, match=r'data\.yaml cannot be read'):
+            open_dataset(tmp_path)
+
     @pytest.mark.parametrize(
         ('line', 'told'),
         [
@@ -133,6 +144,7 @@ class TestYolo:
             ('0 0.5 0.5 0.5 0.5 0.9', 'columns = 6'),
             ('3 0.5 0.5 0.5 0.5', "class = '3'; allowed: 0 to 2"),
             ('-1 0.5 0.5 0.5 0.5', "class = '-1'"),
+            ('0000000009 0.5 0.5 0.5 0.5', "class = '0000000009'"),
             ('car 0.5 0.5 0.5 0.5', "class = 'car'"),
             ('0 1.5 0.5 0.5 0.5', "cx = '1.5'; allowed: 0 to 1"),
             ('0 0.5 nan 0.5 0.5', "cy = 'nan'"),
@@ -279,6 +291,8 @@ class TestCoco:
             ('annotations', {'image_id': 99}, 'image_id = 99'),
             ('annotations', {'id': 2}, 'annotations[1]: id = 2'),
             ('images', {'id': 3}, 'images[1]: id = 3'),
+            ('images', {'id': [3]}, 'images[0]: id = [3]'),
+            ('images', {'file_name': 'n' * 300}, 'images[0]: file_name'),
             ('images', {'file_name': 'b.png'}, "images[1]: file_name = 'b.png'"),
             ('images', {'file_name': 'none.jpg'}, "file_name = 'none.jpg'"),
             ('images', {'file_name': 'nul\0.jpg'}, 'images[0]: file_name'),

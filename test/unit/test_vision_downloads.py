@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 from vision_models import write_manifest
 
-from visionscaling_ros.errors import ModelError
+from visionscaling_ros.errors import InvalidValueError, ModelError
 from visionscaling_ros.vision.catalog import Catalog
 from visionscaling_ros.vision.downloads import download_model
 from visionscaling_ros.vision.manifest import Manifest, load_manifest
@@ -155,6 +158,43 @@ def test_what_cannot_be_reached_is_named(server: Server, folder: Path) -> None:
         download_model(load_manifest(write_manifest(folder)), lambda _: None)
 
 
+def test_an_address_that_is_none_is_named(folder: Path) -> None:
+    path = write_manifest(folder, download={'url': 'http://[nowhere', 'size_bytes': 5})
+    with pytest.raises(ModelError, match=r'http://\[nowhere: cannot be reached'):
+        download_model(load_manifest(path), lambda _: None)
+
+
+def test_a_connection_that_closes_without_an_answer_is_the_servers_fault(folder: Path) -> None:
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        url = f'http://127.0.0.1:{listener.getsockname()[1]}/own.pt'
+
+        def reset() -> None:
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            connection.close()
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        path = write_manifest(folder, download={'url': url, 'size_bytes': 5})
+        with pytest.raises(ModelError, match=r'own\.pt: cannot be reached'):
+            download_model(load_manifest(path), lambda _: None)
+        thread.join()
+
+
+def test_two_processes_do_not_write_the_same_file(server: Server, folder: Path) -> None:
+    manifest = manifest_of(server, folder)
+    partial = manifest.file.with_name('own.pt.partial')
+    partial.parent.mkdir(parents=True)
+    with partial.open('ab') as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(ModelError, match=r'own\.pt\.partial: another process is fetching it'):
+            download_model(manifest, lambda _: None)
+    assert server.ranges == []
+    download_model(manifest, lambda _: None)
+    assert manifest.file.read_bytes() == CONTENT
+
+
 def test_the_command_fetches_once_and_says_what_it_got(
     server: Server, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,3 +214,8 @@ def test_the_command_fetches_once_and_says_what_it_got(
     assert download.run(arguments) == 0
     assert 'is there' in capsys.readouterr().out
     assert len(server.ranges) == 1
+    manifest.file.write_bytes(b'other')
+    with pytest.raises(ModelError, match=r'own\.pt has .*allowed'):
+        download.run(arguments)
+    with pytest.raises(InvalidValueError, match=r'vsdet_n.*one with a download: .*own'):
+        download.run(parser.parse_args(['vsdet_n', '--manifest', str(manifest.path)]))

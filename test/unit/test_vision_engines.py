@@ -23,6 +23,7 @@ from vision_models import (
 from visionscaling_ros.errors import InvalidValueError, ModelError
 from visionscaling_ros.vision.catalog import Catalog
 from visionscaling_ros.vision.detector import Detector, detect
+from visionscaling_ros.vision.model_loading import exported_onnx
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
@@ -76,7 +77,35 @@ def test_an_export_is_made_once(pair: Catalog, cache: Path) -> None:
     made = exported.stat().st_mtime_ns
     pair.load('small', engine='onnxruntime')
     assert exported.stat().st_mtime_ns == made
-    assert [p for p in exported.parent.iterdir() if p.suffix != '.onnx'] == []
+    assert list(exported.parent.iterdir()) == [exported]
+
+
+def test_an_export_of_another_width_is_another_file(tmp_path: Path, cache: Path) -> None:
+    need('onnxscript')
+    paths = set()
+    for width in (0.5, 1.0):
+        manifest = write_vsdet(tmp_path, widths={'changed': width})
+        paths.add(exported_onnx(Catalog([]).with_manifests([manifest]).entry('changed')))
+    assert len(paths) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    pair: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', '/dev/null/cache')
+    with pytest.raises(ModelError, match=r'/dev/null/cache.*ONNX of small cannot be written'):
+        pair.load('small', engine='onnxruntime')
+
+
+@pytest.mark.parametrize('device', ['abacus', 'cuda:x', 'cuda'])
+def test_onnxruntime_refuses_devices_it_has_not(pair: Catalog, cache: Path, device: str) -> None:
+    need('onnxruntime', 'onnxscript')
+    import onnxruntime
+
+    if device == 'cuda' and 'CUDAExecutionProvider' in onnxruntime.get_available_providers():
+        pytest.skip('there is one')
+    with pytest.raises(InvalidValueError, match=f"device = '{device}'.*allowed: cpu"):
+        pair.load('small', engine='onnxruntime', device=device)
 
 
 def test_auto_follows_the_profile_size_by_size(pair: Catalog, cache: Path) -> None:
@@ -224,7 +253,7 @@ def test_what_is_exported_can_be_used_as_a_model_of_ones_own(
     tmp_path: Path, pair: Catalog, kind: str, cache: Path
 ) -> None:
     from visionscaling_ros.vision.engines.export import export_network
-    from visionscaling_ros.vision.model_loading import exported_onnx, load_network_module
+    from visionscaling_ros.vision.model_loading import load_network_module
 
     if kind == 'onnx':
         need('onnxruntime', 'onnxscript')
@@ -258,7 +287,10 @@ def test_the_export_command_writes_a_file_or_says_why_not(
     common = ['--manifest', str(path), '--format', 'torchscript']
     out = tmp_path / 'new' / 'small.pt'
     assert export.run(parser.parse_args([*common, '--model', 'small', '--out', str(out)])) == 0
-    assert out.is_file()
+    out_mode = out.stat().st_mode
+    (tmp_path / 'any').touch()
+    assert out_mode == (tmp_path / 'any').stat().st_mode
+    assert list(out.parent.iterdir()) == [out]
     assert 'scores (1, A, classes)' in capsys.readouterr().out
     for model, target, named in (
         ('tiny', out, "'tiny'"),

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
+from vision_pictures import InterruptedPictures
 
 from visionscaling_ros.datatypes import Detections, ImageArray
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
@@ -162,6 +163,12 @@ class TestEvaluation:
             run(evaluation, workers)
         assert 'Traceback' not in str(caught.value)
         assert evaluation.done == 1
+
+    def test_an_interruption_is_left_to_the_parent(self) -> None:
+        detector = BrightDetector('one', 0, ('even', 'odd'))
+        assert run(Evaluation([detector], InterruptedPictures()), workers=1) == [1, 2]
+        with pytest.raises(KeyboardInterrupt):
+            run(Evaluation([detector], InterruptedPictures()), workers=0)
 
     def test_a_domain_for_every_picture(self) -> None:
         with pytest.raises(InvalidValueError, match='domains'):

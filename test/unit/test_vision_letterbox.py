@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionscaling_ros.datatypes import Detections
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
 from visionscaling_ros.vision.input_format import InputFormat
 from visionscaling_ros.vision.input_writer import InputWriter
-from visionscaling_ros.vision.letterbox import fit, fitted_size_px, resize_image, scale_detections
+from visionscaling_ros.vision.letterbox import fit, fitted_size_px, resize_image
 
 SIDES = st.integers(1, 700)
 INPUT_SIZES = st.integers(1, 14).map(lambda n: n * 32)
@@ -62,7 +61,9 @@ def test_boxes_go_there_and_back(
     geometry = fit(width_px, height_px, size_px, square=square, centered=centered)
     corners = np.random.default_rng(seed).uniform(0, [width_px, height_px], (5, 2, 2))
     boxes_px = np.sort(corners, axis=1).reshape(5, 4).astype(np.float32)
-    back_px = geometry.boxes_to_source(geometry.boxes_to_input(boxes_px))
+    scale = np.array([geometry.scale_x, geometry.scale_y] * 2)
+    offset_px = np.array([geometry.offset_x_px, geometry.offset_y_px] * 2)
+    back_px = geometry.boxes_to_source((boxes_px * scale + offset_px).astype(np.float32))
     np.testing.assert_allclose(back_px, boxes_px, atol=0.05)
 
 
@@ -150,11 +151,3 @@ def test_refuses_sizes(size_px: int) -> None:
 def test_refuses_images(image: np.ndarray) -> None:
     with pytest.raises(ImageFormatError, match='allowed'):
         write(image, 320, InputFormat())
-
-
-def test_detections_of_an_uploaded_image_scale_back() -> None:
-    found = Detections(
-        np.array([[10, 20, 30, 40]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
-    )
-    scaled = scale_detections(found, from_size_px=(320, 240), to_size_px=(640, 480))
-    assert scaled.boxes_px.tolist() == [[20, 40, 60, 80]]

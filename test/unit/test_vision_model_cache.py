@@ -110,6 +110,17 @@ def test_a_detector_in_use_or_pinned_is_not_freed_and_room_is_looked_for_again(
     assert not cache.short_of_room
 
 
+def test_a_lower_limit_frees_what_is_not_in_use_at_once(
+    loader: Loader, cache: ModelCache
+) -> None:
+    for name in ('small', 'middle'):
+        cache.wait_ready(name, WAIT_S)
+    loader.now_s += IN_USE_S + 1.0
+    cache.get('middle')
+    cache.set_memory_limit_bytes(1)
+    assert cache.ready == ('middle',)
+
+
 def test_a_model_larger_than_the_limit_is_refused_by_name_and_frees_nothing(
     loader: Loader, cache: ModelCache
 ) -> None:

@@ -1,11 +1,14 @@
-"""Pictures a worker process of the training can make: it has to import this by name."""
+"""Pictures a worker process can make: it has to import this by name."""
 
 from __future__ import annotations
+
+import os
+import signal
 
 import numpy as np
 import torch
 
-from visionscaling_ros.datatypes import Detections
+from visionscaling_ros.datatypes import Detections, ImageArray
 
 CLASSES = 4
 
@@ -25,3 +28,23 @@ class FlatPictures(torch.utils.data.IterableDataset):  # type: ignore[type-arg]
             box = np.array([[left, 20, left + 40, 60]], np.float32)
             yield image, Detections(box, np.ones(1, np.float32), np.array([number % CLASSES]))
             number += 1
+
+
+class InterruptedPictures:
+    """Two white pictures; with each its process gets Ctrl-C, as all of a terminal do."""
+
+    class_names = ('even', 'odd')
+    used_class_ids = frozenset((0, 1))
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> tuple[ImageArray, Detections]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return np.full((48, 64, 3), 250, np.uint8), Detections.empty()
+
+    def crowd(self, index: int) -> Detections:
+        return Detections.empty()
+
+    def name(self, index: int) -> str:
+        return str(index)

@@ -20,13 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from visionscaling_ros.datatypes import (
-    Allocation,
-    ImageArray,
-    OperatingPoint,
-    Origin,
-    SlotDecision,
-)
+from visionscaling_ros.datatypes import Allocation, ImageArray, Origin, SlotDecision
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.descriptions import NodeDescription
@@ -204,7 +198,7 @@ def _street_images(width_px: int, height_px: int) -> list[ImageArray]:
     return [scene.frame(index)[0] for index in range(PICTURES)]
 
 
-def _throughput(point: OperatingPoint, compose: bool, seconds: float) -> dict[str, Any]:
+def _throughput(point: tuple[str, int], compose: bool, seconds: float) -> dict[str, Any]:
     """Frames a second through the graph over those of the same model in a bare loop.
 
     The camera reads pictures from files that take next to no time to read: what is measured is
@@ -212,13 +206,16 @@ def _throughput(point: OperatingPoint, compose: bool, seconds: float) -> dict[st
     """
     from visionscaling_ros.vision.catalog import built_in_catalog  # noqa: PLC0415
 
-    detector = built_in_catalog().load(point.model)
+    _one_thread()
+    model, input_size_px = point
+    detector = built_in_catalog().load(model)
+    detector.warm_up(input_size_px)
     images = _street_images(*THROUGHPUT_SIZE_PX)
-    before_fps = _bare_loop_fps(detector, point.input_size_px, images, seconds / 2)
+    before_fps = _bare_loop_fps(detector, input_size_px, images, seconds / 2)
     rate_fps = OVERLOAD * before_fps
     everything = SlotDecision(
         1,
-        (Allocation(point.model, point.input_size_px, Origin.LOCAL, UNLIMITED_FPS),),
+        (Allocation(model, input_size_px, Origin.LOCAL, UNLIMITED_FPS),),
         0.0,
         0.0,
         0.0,
@@ -231,8 +228,8 @@ def _throughput(point: OperatingPoint, compose: bool, seconds: float) -> dict[st
             {
                 '/camera_node': {'source': folder, 'rate_fps': rate_fps, 'loop': True},
                 '/inference_node': {
-                    'models': [point.model],
-                    'safe_input_size_px': point.input_size_px,
+                    'models': [model],
+                    'safe_input_size_px': input_size_px,
                 },
             },
             compose=compose,
@@ -244,11 +241,11 @@ def _throughput(point: OperatingPoint, compose: bool, seconds: float) -> dict[st
         probe.begin()
         time.sleep(seconds)
         notes, elapsed_s = probe.end()
-    after_fps = _bare_loop_fps(detector, point.input_size_px, images, seconds / 2)
+    after_fps = _bare_loop_fps(detector, input_size_px, images, seconds / 2)
     graph_fps = notes.processed / elapsed_s
     bare_fps = 0.5 * (before_fps + after_fps)
     return {
-        'operating_point': f'{point.model}@{point.input_size_px}',
+        'operating_point': f'{model}@{input_size_px}',
         'bare_fps': round(bare_fps, 2),
         'graph_fps': round(graph_fps, 2),
         'ratio': round(graph_fps / bare_fps, 3),
@@ -265,23 +262,14 @@ def _picture_folder(images: list[ImageArray]) -> Iterator[str]:
         yield folder
 
 
-def _middle_point() -> OperatingPoint:
-    """The operating point in the middle by cost, among all the models offer."""
+def _middle_point() -> tuple[str, int]:
+    """The model in the middle of those that ship, cheapest first, at its middle input size [px]."""
     from visionscaling_ros.nodes.inference_parameters import SHIPPED  # noqa: PLC0415
-    from visionscaling_ros.nodes.model_shelf import ModelShelf  # noqa: PLC0415
-    from visionscaling_ros.nodes.result_output import encode_upload  # noqa: PLC0415
     from visionscaling_ros.vision.catalog import built_in_catalog  # noqa: PLC0415
 
-    _one_thread()
-    shelf = ModelShelf(
-        built_in_catalog(), encode=lambda image, size: encode_upload(image, size, 80)
-    )
-    shelf.open(SHIPPED, SHIPPED[0])
-    points: list[OperatingPoint] = sorted(
-        shelf.costs.points(), key=lambda p: p.gpu_work_ghz_s
-    )
-    shelf.close()
-    return points[len(points) // 2]
+    model = SHIPPED[len(SHIPPED) // 2]
+    sizes_px = built_in_catalog().entry(model).input_sizes_px
+    return model, sizes_px[len(sizes_px) // 2]
 
 
 def _one_thread() -> None:

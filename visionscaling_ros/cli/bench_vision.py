@@ -95,16 +95,20 @@ def run(arguments: argparse.Namespace) -> int:
         for p in points
         if p.engine == 'torch' and p.model in networks
     }
-    plain_s = _measure(points, plain, arguments.rounds)
+    images = _images()
+    plain_s = _measure(points, plain, images, arguments.rounds)
     rows = [_row(point, networks, plain_s) for point in points]
+    middle_point = _middle(points)
     document = {
         'image_px': IMAGE_PX,
         'rounds': arguments.rounds,
         'threads': arguments.threads,
-        'middle_point': _middle(points),
+        'middle_point': middle_point,
+        'switch_ms': round(_switch_ms(points, images, arguments.rounds), 3),
         'points': rows,
     }
-    _print(rows, document['middle_point'])
+    _print(rows, middle_point)
+    print(f'first frame after a switch over the next one: {document["switch_ms"]} ms')
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(document, indent=2) + '\n', encoding='utf-8')
@@ -140,6 +144,13 @@ def _networks(catalog: Catalog, points: list[Point]) -> dict[str, nn.Module]:
     }
 
 
+def _images() -> list[ImageArray]:
+    from visionscaling_ros.vision.scene import StreetScene  # noqa: PLC0415
+
+    scene = StreetScene(3, *IMAGE_PX)
+    return [scene.frame(50 + 20 * number)[0] for number in range(PICTURES)]
+
+
 def _plain_call(network: nn.Module, input_size_px: int) -> Callable[[ImageArray], object]:
     """Resize and run, as in any example: no padding, no decoding, no suppression."""
     import torch  # noqa: PLC0415
@@ -158,13 +169,10 @@ def _plain_call(network: nn.Module, input_size_px: int) -> Callable[[ImageArray]
 def _measure(
     points: list[Point],
     plain: dict[tuple[str, int], Callable[[ImageArray], object]],
+    images: list[ImageArray],
     rounds: int,
 ) -> dict[tuple[str, int], float]:
     """Run everything ``rounds`` times; the median of the plain calls [s]."""
-    from visionscaling_ros.vision.scene import StreetScene  # noqa: PLC0415
-
-    scene = StreetScene(3, *IMAGE_PX)
-    images = [scene.frame(50 + 20 * number)[0] for number in range(PICTURES)]
     plain_s: dict[tuple[str, int], list[float]] = defaultdict(list)
     for number in range(rounds):
         image_bgr = images[number % PICTURES]
@@ -176,6 +184,21 @@ def _measure(
                 plain[key](image_bgr)
                 plain_s[key].append(time.perf_counter() - begun_s)
     return {key: statistics.median(times_s) for key, times_s in plain_s.items()}
+
+
+def _switch_ms(points: list[Point], images: list[ImageArray], rounds: int) -> float:
+    """Median extra time of a first frame after another model, size or engine [ms]."""
+    rng = np.random.default_rng(0)
+    extra_s = []
+    for number in range(rounds):
+        image_bgr = images[number % PICTURES]
+        for point in points:
+            points[int(rng.integers(len(points)))].run(image_bgr)
+            for _ in range(2):
+                point.run(image_bgr)
+            first_s, next_s = point.times_s['total'][-2:]
+            extra_s.append(first_s - next_s)
+    return 1e3 * statistics.median(extra_s)
 
 
 def _row(

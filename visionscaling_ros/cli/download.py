@@ -33,12 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Fetch the models that are not there yet, or list them."""
     from visionscaling_ros.vision.downloads import download_model  # noqa: PLC0415
+    from visionscaling_ros.vision.model_loading import check_file  # noqa: PLC0415
 
     catalog = built_in_catalog().with_manifests(arguments.manifest)
     for name in arguments.models:
         entry = catalog.entry(name)
         if entry.manifest.download is None:
-            raise InvalidValueError('model', name, ', '.join(catalog.downloadable()))
+            known = [*catalog.names(), *catalog.downloadable()]
+            public = [other for other in known if catalog.entry(other).manifest.download]
+            raise InvalidValueError('model', name, f'one with a download: {", ".join(public)}')
     if not arguments.models:
         for name in catalog.downloadable():
             source = catalog.entry(name).manifest.download
@@ -52,14 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.models:
         manifest = catalog.entry(name).manifest
         if manifest.file.is_file():
+            check_file(manifest)
             print(f'{name}: {manifest.file} is there')
             continue
         size_bytes = manifest.download.size_bytes if manifest.download else None
         with Progress(*columns) as bar:
             task = bar.add_task(name, total=size_bytes)
             sha256 = download_model(manifest, partial(_show, bar, task))
-        known = 'as published' if manifest.sha256 else 'written down, no other is accepted now'
-        print(f'{name}: {manifest.file}\n  sha256 {sha256} ({known})')
+        origin = 'as published' if manifest.sha256 else 'written down, no other is accepted now'
+        print(f'{name}: {manifest.file}\n  sha256 {sha256} ({origin})')
     return 0
 
 

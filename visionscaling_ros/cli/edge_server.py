@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from visionscaling_ros.edge.relative_detections import RelativeDetections
 from visionscaling_ros.edge.server import EdgeServer
@@ -22,18 +23,18 @@ class DetectorRunner:
     Raises InvalidValueError for an unknown model; the weights are read by :meth:`warm_up`, which
     raises ModelError for those that cannot be used.
 
-    :param engine: as for ``Catalog.load``.
     :param threads: CPU threads of the engine.
+    :param options: engine, device and precision, as for ``Catalog.load``.
     """
 
     def __init__(
-        self, catalog: Catalog, models: tuple[str, ...], *, engine: str, threads: int
+        self, catalog: Catalog, models: tuple[str, ...], *, threads: int, **options: Any
     ) -> None:
         for name in models:
             catalog.entry(name)
         self._catalog = catalog
         self._models = models
-        self._engine = engine
+        self._options = options
         self._threads = threads
         self._detectors: dict[str, Detector] = {}
 
@@ -56,7 +57,7 @@ class DetectorRunner:
 
         torch.set_num_threads(self._threads)
         self._detectors = {
-            name: self._catalog.load(name, engine=self._engine, threads=self._threads)
+            name: self._catalog.load(name, threads=self._threads, **self._options)
             for name in self._models
         }
         for detector in self._detectors.values():
@@ -82,6 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--engine', choices=('auto', *ENGINES), default='auto', help='what runs them (%(default)s)'
     )
+    parser.add_argument('--device', default='auto', help='cpu, cuda, cuda:N (%(default)s)')
+    parser.add_argument(
+        '--half-precision', action='store_true', help='half as many bits, where the device can'
+    )
     parser.add_argument('--threads', type=int, default=1, help='CPU threads (%(default)s)')
 
 
@@ -94,7 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
     catalog = built_in_catalog().with_manifests(arguments.manifest)
     models = tuple(arguments.models or catalog.names())
     runner = DetectorRunner(
-        catalog, models, engine=arguments.engine, threads=arguments.threads
+        catalog,
+        models,
+        threads=arguments.threads,
+        engine=arguments.engine,
+        device=arguments.device,
+        half_precision=arguments.half_precision,
     )
     server = EdgeServer(runner, host=arguments.host, port=arguments.port)
     server.serve(lambda address: print(f'edge server ready on {address}', flush=True))

@@ -41,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--manifest', nargs='+', type=Path, default=[], metavar='FILE', help='models of your own'
     )
     what.add_argument('--engine', default='auto', help='what runs the network (auto)')
-    what.add_argument('--device', default='cpu', help='cpu, cuda (cpu)')
+    what.add_argument('--device', default='auto', help='cpu, cuda, cuda:N, auto (auto)')
+    what.add_argument(
+        '--half-precision', action='store_true', help='half as many bits, where the device can'
+    )
     on = parser.add_argument_group('on which pictures')
     on.add_argument(
         '--images', type=int, metavar='N',
@@ -151,6 +154,7 @@ def _evaluation(
                 entry,
                 engine=arguments.engine,
                 device=arguments.device,
+                half_precision=arguments.half_precision,
                 threads=arguments.threads,
             )
         )
@@ -199,12 +203,13 @@ def _table(arguments: argparse.Namespace) -> AccuracyTable:
 
 
 def _write(arguments: argparse.Namespace, table: AccuracyTable) -> None:
-    from visionscaling_ros.hardware.atomic_file import write_atomically  # noqa: PLC0415
     from visionscaling_ros.vision.accuracy_table import SHIPPED_TABLE  # noqa: PLC0415
+    from visionscaling_ros.vision.whole_file import whole_file  # noqa: PLC0415
 
     path = arguments.table or SHIPPED_TABLE
     try:
-        write_atomically(path, table.to_yaml())
+        with whole_file(path) as partial:
+            partial.write_text(table.to_yaml(), encoding='utf-8')
     except OSError as error:
         raise InvalidValueError('--table', str(path), f'a file to write ({error})') from error
     print(f'wrote {path}')

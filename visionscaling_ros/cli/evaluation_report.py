@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.document import environment
 from visionscaling_ros.vision.cost_trend import CostTrend, cost_trend
+from visionscaling_ros.vision.whole_file import whole_file
 
 if TYPE_CHECKING:
     from visionscaling_ros.vision.accuracy_table import Measured
@@ -55,9 +56,10 @@ def print_table(scores: Sequence[PointScore], title: str) -> None:
     console.print(table)
     trend = trend_of(scores)
     console.print(
-        f'Kendall tau-b of mAP against FLOPs: {trend.overall:.3f} over all points; '
+        f'Kendall tau-b of mAP against FLOPs: {_share(trend.overall)} over all points; '
         f'over input sizes {_taus(trend.along_size)}; over models {_taus(trend.along_model)}\n'
-        f'FLOPs of the dearest point over the cheapest: {trend.cost_ratio:.1f}',
+        f'FLOPs of the dearest point over the cheapest: '
+        f'{"-" if math.isnan(trend.cost_ratio) else round(trend.cost_ratio, 1)}',
         soft_wrap=True,
     )
 
@@ -107,8 +109,8 @@ def save_plot(path: Path, scores: Sequence[PointScore], title: str) -> None:
     axis.grid(alpha=0.3)
     axis.legend(fontsize='small')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
+        with whole_file(path) as partial:
+            figure.savefig(partial, dpi=110)
     except (OSError, ValueError) as error:  # ValueError: a suffix matplotlib does not know
         raise InvalidValueError('--plot', str(path), f'an image file to write ({error})') from error
     finally:

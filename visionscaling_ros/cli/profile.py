@@ -42,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--backend', default='auto', help='GPU clock: auto, emulated or none (auto)'
     )
     what.add_argument('--levels', type=int, default=8, metavar='N', help='clocks, at most (8)')
-    what.add_argument('--torch-device', default='cpu', metavar='NAME', help='cpu, cuda (cpu)')
+    what.add_argument('--device', default='auto', metavar='NAME', help='cpu, cuda, cuda:N (auto)')
+    what.add_argument(
+        '--half-precision', action='store_true', help='half as many bits, where the device can'
+    )
     what.add_argument('--threads', type=int, default=1, metavar='N', help='CPU threads (1)')
     how = parser.add_argument_group('how long')
     how.add_argument(
@@ -131,7 +134,8 @@ def _request(arguments: argparse.Namespace) -> Request:
         jpeg_quality=arguments.jpeg_quality,
         backend=arguments.backend,
         levels=arguments.levels,
-        torch_device=arguments.torch_device,
+        device=arguments.device,
+        half_precision=arguments.half_precision,
         threads=arguments.threads,
         budget_s=arguments.budget_seconds,
         rounds=arguments.rounds,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.vision.input_format import InputFormat
 from visionscaling_ros.vision.manifest import load_manifest
+from visionscaling_ros.vision.whole_file import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -96,12 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
     held_out = batches[::HELD_OUT]
     networks = _scaled(arguments, network, lessons)
     try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
         widths = _write(networks, network, held_out, arguments.out, fixed_size=fixed_size)
-        (arguments.out / REPORT).write_text(
-            json.dumps({'network': arguments.network, 'widths': widths}, indent=2) + '\n',
-            encoding='utf-8',
-        )
+        report = json.dumps({'network': arguments.network, 'widths': widths}, indent=2) + '\n'
+        with whole_file(arguments.out / REPORT) as partial:
+            partial.write_text(report, encoding='utf-8')
     except OSError as error:
         raise InvalidValueError('--out', str(arguments.out), f'a folder ({error})') from error
     _print(widths, len(held_out), arguments.out)
@@ -170,7 +169,7 @@ def _write(
 
     widths = []
     for ratio in networks.ratios:
-        path = folder / f'width_{ratio:g}.pt2'
+        path = folder / f'width_{ratio:.12g}.pt2'
         dense, example = networks.dense(ratio), batches[0][:1]
         any_size = write_program(dense, example, path, fixed_size=fixed_size)
         widths.append({

@@ -21,7 +21,7 @@ from visionscaling_ros.edge.protocol import (
     parse_request,
 )
 from visionscaling_ros.edge.robot_shares import RobotShares
-from visionscaling_ros.errors import EdgeError, VisionScalingError
+from visionscaling_ros.errors import EdgeError, ModelError, VisionScalingError
 
 _logger = logging.getLogger(__name__)
 
@@ -94,6 +94,9 @@ class InferenceService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: 
             done = await self._queue.infer(call, time_left_s)
         except OverloadedError as error:
             await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, error)
+        except ModelError as error:  # the model's fault, not the request's
+            _logger.warning('model %s failed: %s', call.model, error)
+            await _abort(context, grpc.StatusCode.INTERNAL, error)
         except VisionScalingError as error:
             await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, error)
         except Exception as error:

@@ -52,6 +52,7 @@ class AccuracySource:
         self._truth = LiveAccuracyThread(values['accuracy_window_frames'], classes)
         self._agreement = LiveAccuracyThread(values['teacher_window_frames'], classes)
         self._agreement.per_point = True
+        self.windows = self._truth, self._agreement
         self._teacher = Teacher(encode, publish, self._add_teacher)
         self._teacher.start()
         self._source = TABLE
@@ -88,7 +89,7 @@ class AccuracySource:
 
     def _add_teacher(self, fate: FrameFate, found: Detections) -> None:
         """Only what the small model may find counts."""
-        class_names = self._shelf.entry_class_names(self._teacher.point[0])
+        class_names = self._shelf.class_names(self._teacher.point[0])
         truth = confident(renumbered(found, class_names, fate.class_names))
         names = self._class_names
         number = fate.frame.number  # of one camera two frames may have the same stamp
@@ -98,16 +99,25 @@ class AccuracySource:
 
     def update(self, values: Mapping[str, Any], *, edge_available: bool) -> None:
         """Follow the node's parameters, and correct the accuracies by what was measured since."""
+        self._follow_classes()
         self._source = values['accuracy_source']
         self._truth.per_point = self._source == GROUND_TRUTH
         point, teacher_map = self._shelf.teacher_point(values['teacher_model'])
         if point != self._teacher.point:
-            self._agreement.clear()
+            self._agreement.clear(len(self._class_names))
         self._teacher.point = point
         self._teacher.every_frames = values['teacher_every_frames']
         self._teacher.max_age_s = values['max_age_s']
         self._teacher.available = edge_available and self._source == TEACHER and teacher_map > 0.0
         self._correct(teacher_map)
+
+    def _follow_classes(self) -> None:
+        """Take up the classes of models that came since; the others keep their numbers."""
+        names = self._shelf.all_class_names(self._class_names)
+        if names != self._class_names:
+            for window in self.windows:
+                window.clear(len(names))
+            self._class_names = names
 
     def _correct(self, teacher_map: float) -> None:
         points = self._shelf.costs.entered()
@@ -152,8 +162,8 @@ class AccuracySource:
     def stop(self) -> None:
         """End the threads; accuracies are by the table again."""
         self._teacher.stop()
-        self._truth.stop()
-        self._agreement.stop()
+        for window in self.windows:
+            window.stop()
         self._shelf.costs.correct_accuracy({})
 
     def _teacher_evidence(

@@ -6,39 +6,28 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sensor_msgs.msg import CompressedImage
-
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections, ImageArray
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.accuracy_source import AccuracySource
-from visionscaling_ros.nodes.conversions import (
-    allocation_to_msg,
-    make_header,
-    msg_to_decision,
-    operating_point_to_msg,
-    stamp_to_ns,
-)
+from visionscaling_ros.nodes.conversions import msg_to_decision, stamp_to_ns
 from visionscaling_ros.nodes.image_input import ImageInput
 from visionscaling_ros.nodes.inference_files import catalog_of, profile_of
+from visionscaling_ros.nodes.inference_output import InferenceOutput
 from visionscaling_ros.nodes.inference_parameters import PARAMETERS
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
-from visionscaling_ros.nodes.model_choice import check_inference_parameters, sizes_to_offer_px
-from visionscaling_ros.nodes.model_health import describe_books, describe_models, model_trouble
-from visionscaling_ros.nodes.model_shelf import ModelShelf
-from visionscaling_ros.nodes.result_output import (
-    Detection2DArray,
-    books_to_msg,
-    encode_upload,
-    fate_to_msg,
-    msg_to_reply,
-    offload_to_msg,
-    result_to_detection_array,
+from visionscaling_ros.nodes.model_choice import (
+    check_inference_parameters,
+    safe_model,
+    sizes_to_offer_px,
 )
+from visionscaling_ros.nodes.model_health import describe_books, describe_models, model_trouble
+from visionscaling_ros.nodes.model_preparation import ModelPreparation
+from visionscaling_ros.nodes.model_shelf import ModelShelf
+from visionscaling_ros.nodes.result_output import encode_upload, msg_to_reply
 from visionscaling_ros.pipeline.dispatcher import Dispatcher
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
-from visionscaling_ros.pipeline.upload_worker import Upload
 from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 
 FRAME_NUMBERS_PER_S = 1000  # more than a camera's rate: numbers never come twice
@@ -57,6 +46,7 @@ class InferenceNode(ManagedNode):
         self._dispatcher: Dispatcher | None = None
         self._accuracy: AccuracySource | None = None
         self._shelf: ModelShelf | None = None
+        self._output: InferenceOutput
         self._decision_s = float('-inf')
         self._link_s = float('-inf')
         self._clock_known = False
@@ -69,7 +59,7 @@ class InferenceNode(ManagedNode):
     def on_parameters_changed(self, names: set[str]) -> None:
         """Load other models beside the work; hand the rest to whom it concerns."""
         if self._shelf is not None:
-            if 'model_manifests' in names:
+            if names & {'model_manifests', 'models'}:  # a manifest's content may be another now
                 self._shelf.set_catalog(catalog_of(self.parameters['model_manifests']))
             if 'memory_limit_mib' in names:
                 self._shelf.set_memory_limit_bytes(self._memory_limit_bytes)
@@ -102,36 +92,28 @@ class InferenceNode(ManagedNode):
 
         values = self.parameters
         torch.set_num_threads(values['torch_threads'])
-        catalog = catalog_of(values['model_manifests'])
-        self._shelf = ModelShelf(
-            catalog,
+        preparation = ModelPreparation(
+            catalog_of(values['model_manifests']),
             encode=self._encode,
             sizes_px=sizes_to_offer_px(values),
             engine=values['engine'],
+            device=values['device'],
+            half_precision=values['half_precision'],
             threads=values['torch_threads'],
-            memory_limit_bytes=self._memory_limit_bytes,
             profile=profile_of(values['profile_file']),
-            on_dropped=self._on_dropped,
         )
-        self._shelf.open(values['models'], values['safe_model'] or values['models'][0])
-        for trouble in self._shelf.troubles.values():
-            self.get_logger().error(trouble)
+        self._shelf = ModelShelf(
+            preparation,
+            memory_limit_bytes=self._memory_limit_bytes,
+            on_dropped=self._on_dropped,
+            on_trouble=lambda model, trouble: self.get_logger().error(
+                f'{model} is not on offer: {trouble}'
+            ),
+        )
+        self._shelf.open(values['models'], safe_model(values))
         self.get_logger().info(f'{len(self._shelf.costs.points())} operating points ready')
         self._clock_known = False
-        self._result_publisher = self.advertise(
-            msg.FrameResult, topics.FRAME_RESULT, topics.RESULT_QOS
-        )
-        self._offload_publisher = self.advertise(
-            CompressedImage, topics.OFFLOAD, topics.OFFLOAD_QOS
-        )
-        self._state_publisher = self.advertise(
-            msg.InferenceState, topics.INFERENCE_STATE, topics.STATE_QOS
-        )
-        self._detections_publisher = (
-            self.advertise(Detection2DArray, topics.DETECTIONS, topics.RESULT_QOS)
-            if Detection2DArray is not None
-            else None
-        )
+        self._output = InferenceOutput(self)
         for message_type, topic, callback, qos in (
             (msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS),
             (msg.GpuState, topics.GPU_STATE, self._on_gpu_state, topics.STATE_QOS),
@@ -148,13 +130,15 @@ class InferenceNode(ManagedNode):
         """Start taking frames."""
         assert self._shelf is not None
         self._accuracy = AccuracySource(
-            self._shelf, self.parameters, self._encode, self._offload_publisher.publish
+            self._shelf, self.parameters, self._encode, self._output.publish_offload
         )
         self._activated_s = time.monotonic()
         self._dispatcher = Dispatcher(
             models=self._shelf,
             encode=self._encode,
-            on_upload=self._publish_upload,
+            on_upload=lambda upload: self._output.publish_upload(
+                upload, self.parameters['max_age_s']
+            ),
             on_fate=self._publish_fate,
             on_error=lambda reason, words: self.warn(reason.value, f'{reason.value}: {words}'),
             on_service=self._on_service,
@@ -228,14 +212,21 @@ class InferenceNode(ManagedNode):
     def _on_service(self, model: str, trouble: str) -> None:
         """Say once that a model was taken out of service, or is back (local worker's thread)."""
         if trouble:
-            advice = 'set models without it and with it again to load it anew'
-            self.get_logger().error(f'{model} is out of service: {trouble}; {advice}')
+            shelf = self._shelf
+            assert shelf is not None
+            self.get_logger().error(
+                f'{model} of {shelf.manifest_path(model)} is out of service: {trouble}; set models '
+                'without it and with it again to load it anew'
+            )
+            if not shelf.costs.points() and (back := shelf.bring_back()):
+                self.get_logger().error(f'no model is left: {", ".join(back)} offered again')
         else:
             self.get_logger().info(f'{model} is back in service')
 
     def _on_dropped(self, model: str) -> None:
-        if self._dispatcher is not None:
-            self._dispatcher.forget(model)
+        dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.forget(model)
         self.get_logger().info(f'{model} is no longer on offer')
 
     @property
@@ -290,26 +281,10 @@ class InferenceNode(ManagedNode):
         if self._accuracy is not None:
             self._accuracy.add_truth_message(stamp_to_ns(message.header.stamp), message)
 
-    def _publish_upload(self, upload: Upload) -> None:
-        frame = upload.frame
-        assert frame.allocation is not None
-        self._offload_publisher.publish(
-            offload_to_msg(
-                frame,
-                upload.jpeg,
-                point=(frame.allocation.model, frame.allocation.input_size_px),
-                image_size_px=(upload.image_width_px, upload.image_height_px),
-                deadline_s=frame.arrived_s + self.parameters['max_age_s'],
-            )
-        )
-
     def _publish_fate(self, fate: FrameFate) -> None:
         if fate.processed and self._accuracy is not None:
             self._accuracy.add_result(fate)
-        result = fate_to_msg(fate, self.get_clock().now().nanoseconds)
-        self._result_publisher.publish(result)
-        if self._detections_publisher is not None and fate.processed:
-            self._detections_publisher.publish(result_to_detection_array(result))
+        self._output.publish_fate(fate)
 
     def _tick(self) -> None:
         if self._dispatcher is None:
@@ -326,17 +301,13 @@ class InferenceNode(ManagedNode):
     def _publish_state(self) -> None:
         assert self._dispatcher is not None
         assert self._shelf is not None
-        books = self._dispatcher.snapshot()
-        state = books_to_msg(books)
-        state.header = make_header(self.get_clock().now().nanoseconds)
-        state.uptime_s = time.monotonic() - self._activated_s
-        state.slot = self._dispatcher.slot
-        state.fallback = self._dispatcher.fallback
-        state.lost_in_transport = self._lost
-        state.measured_map = self._accuracy.measured_map if self._accuracy else float('nan')
-        state.allocations = [allocation_to_msg(a) for a in books.processed]
-        state.operating_points = [operating_point_to_msg(p) for p in self._shelf.costs.points()]
-        self._state_publisher.publish(state)
+        self._output.publish_state(
+            self._dispatcher,
+            self._shelf.costs,
+            uptime_s=time.monotonic() - self._activated_s,
+            lost_in_transport=self._lost,
+            measured_map=self._accuracy.measured_map if self._accuracy else float('nan'),
+        )
 
 
 def main() -> None:

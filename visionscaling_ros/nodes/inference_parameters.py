@@ -27,6 +27,18 @@ PARAMETERS = (
         read_only=True,
     ),
     Parameter(
+        'device',
+        'auto',
+        'What computes: cpu, cuda, cuda:N; auto: a GPU where there is one for the engine',
+        read_only=True,
+    ),
+    Parameter(
+        'half_precision',
+        False,
+        'Compute with half as many bits where the device can; scores and boxes change a little',
+        read_only=True,
+    ),
+    Parameter(
         'memory_limit_mib',
         0.0,
         'Memory of all loaded detectors together, by estimate; above it those not used are freed, '

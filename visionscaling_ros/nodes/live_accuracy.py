@@ -19,8 +19,8 @@ class LiveAccuracyThread:
     """
 
     def __init__(self, window_frames: int, class_count: int) -> None:
-        self._window_frames, self._class_count = window_frames, class_count
-        self.clear()
+        self._window_frames = window_frames
+        self.clear(class_count)
         self._stopping = threading.Event()
         self._has_truth = False
         self.evaluations = 0
@@ -40,9 +40,9 @@ class LiveAccuracyThread:
         if self._has_truth:
             self._accuracy.add_result(stamp_ns, result, point)
 
-    def clear(self) -> None:
-        """Forget all frames."""
-        self._accuracy = LiveAccuracy(self._window_frames, self._class_count)
+    def clear(self, class_count: int) -> None:
+        """Forget all frames; there are so many classes from now on."""
+        self._accuracy = LiveAccuracy(self._window_frames, class_count)
         self._has_news = True
 
     def evaluate(self) -> None:

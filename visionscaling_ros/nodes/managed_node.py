@@ -49,6 +49,7 @@ class ManagedNode(GuardedLifecycleNode):
             on_change=self.on_parameters_changed,
         )
         self.active = False
+        self._failure = ''
         self._active_timers: list[Timer] = []
         self._publishers_of_mine: list[LifecyclePublisher] = []
         self._subscriptions_of_mine: list[Subscription] = []
@@ -125,15 +126,19 @@ class ManagedNode(GuardedLifecycleNode):
     # Lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Configure; a failure leaves the node unconfigured."""
-        return self._transition(self.configure, super().on_configure, state)
+        """Configure; a failure leaves the node unconfigured, with nothing half made."""
+        self._failure = ''
+        result = self._transition(self.configure, super().on_configure, state)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._transition(self._take_down, None, state)
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Enable the publishers, then start working."""
         result = super().on_activate(state)
         if result != TransitionCallbackReturn.SUCCESS:
             return result
-        self.active = True
+        self.active, self._failure = True, ''
         result = self._transition(self.activate, None, state)
         if result != TransitionCallbackReturn.SUCCESS:
             self._stop_working()
@@ -168,7 +173,8 @@ class ManagedNode(GuardedLifecycleNode):
         try:
             own()
         except Exception as error:  # a failed transition is reported, never a crash
-            self.get_logger().error(f'{own.__name__} failed: {error}')
+            self._failure = f'{own.__name__} failed: {error}'
+            self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
         return inherited(state) if inherited else TransitionCallbackReturn.SUCCESS
 
@@ -192,7 +198,8 @@ class ManagedNode(GuardedLifecycleNode):
         if self.active:
             level, message, values = self.diagnose()
         else:
-            level, message, values = WARN, 'not active: configure and activate it', {}
+            why = self._failure or 'configure and activate it'
+            level, message, values = ERROR if self._failure else WARN, f'not active: {why}', {}
         status = DiagnosticStatus(
             level=level,
             name=self.get_fully_qualified_name(),

@@ -3,64 +3,55 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from visionscaling_ros.datatypes import Allocation, OperatingPoint
 from visionscaling_ros.errors import InvalidValueError, ModelError
-from visionscaling_ros.pipeline.calibration import measure_point
+from visionscaling_ros.nodes.model_preparation import ModelPreparation
 from visionscaling_ros.pipeline.cost_table import CostTable
-from visionscaling_ros.pipeline.upload_worker import Encode
-from visionscaling_ros.simulation.profile import DeviceProfile
 from visionscaling_ros.vision.catalog import Catalog
 from visionscaling_ros.vision.detector import Detector
 from visionscaling_ros.vision.model_cache import ModelCache
-from visionscaling_ros.vision.scene.street_scene import StreetScene
+from visionscaling_ros.vision.model_entry import ModelEntry
 
 
 class ModelShelf:
     """The models on offer. They are loaded and measured beside the work.
 
-    What is on offer may not be in memory: ``detector`` then loads it and gives None until it is
-    there. New models take over from old ones only when they are ready.
+    A model is wanted once it was asked for, ready once it is in memory, and on offer once its
+    costs are known: the controller may choose it. What is on offer may not be in memory: with a
+    profile before it is first loaded, with a memory limit whenever others took its place.
+    ``detector`` then loads it and gives None until it is there. What is no longer wanted stays on
+    offer until one of the wanted is ready.
 
-    :param sizes_px: input sizes to offer; empty: all a model has.
-    :param encode: BGR image and input size [px] to the JPEG bytes that would be uploaded.
-    :param engine: what runs the models, as in ``Catalog.load``; ``threads`` likewise.
     :param memory_limit_bytes: for all models in memory together [B]; 0: no limit.
-    :param profile: costs and engines measured before; None: each model is measured once loaded.
     :param on_dropped: told (any thread) of a model that is no longer on offer.
+    :param on_trouble: told (any thread) why a model could not be made ready, once open.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
+        preparation: ModelPreparation,
         *,
-        encode: Encode,
-        sizes_px: Sequence[int] = (),
-        engine: str = 'auto',
-        threads: int = 1,
         memory_limit_bytes: int = 0,
-        profile: DeviceProfile | None = None,
         on_dropped: Callable[[str], None] = lambda model: None,
+        on_trouble: Callable[[str, str], None] = lambda model, trouble: None,
     ) -> None:
-        self._catalog = catalog
-        self._encode = encode
-        self._sizes_px = tuple(sizes_px)
-        self._engine = engine
-        self._threads = threads
-        self._profile = profile
+        self._preparation = preparation
         self._on_dropped = on_dropped
-        self._image_bgr = StreetScene(seed=0, width_px=640, height_px=480, fps=15.0).frame(0)[0]
+        self._on_trouble = on_trouble
         self._changed = threading.Condition()  # guards the models below
         self._wanted: tuple[str, ...] = ()
         self._offered: tuple[str, ...] = ()
+        self._dropped: tuple[str, ...] = ()  # by the last change of models
         self._troubles: dict[str, str] = {}
+        self._opened = False
         self._measured: dict[str, list[OperatingPoint]] = {}
         self._ever_offered: set[tuple[str, int]] = set()
-        self._class_names: dict[str, tuple[str, ...]] = {}
+        self._entries: dict[str, ModelEntry] = {}  # of all models that are or were on offer
         self.costs = CostTable()
         self._cache = ModelCache(
             self._make_ready,
@@ -68,6 +59,10 @@ class ModelShelf:
             memory_limit_bytes=memory_limit_bytes,
             on_settled=self._on_settled,
         )
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self._preparation.catalog
 
     @property
     def offered(self) -> tuple[str, ...]:
@@ -98,15 +93,20 @@ class ModelShelf:
         """
         self.pin(safe_model)
         self.set_models(sorted(models, key=lambda model: model != safe_model))
-        with self._changed:
-            self._changed.wait_for(lambda: not self._unsettled())
+        self.wait_settled()
         for model in self.offered:
             try:
                 self._cache.wait_ready(model)
             except ModelError:
                 continue
+            self._tell_troubles()
             return
         raise ModelError('; '.join(self.troubles.values()))
+
+    def wait_settled(self, timeout_s: float | None = None) -> bool:
+        """Until every model wanted is on offer or in trouble; False when not in time [s]."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._unsettled(), timeout_s)
 
     def set_models(self, models: Sequence[str]) -> None:
         """Offer these; the others are offered until one of these is ready. Never waits."""
@@ -119,11 +119,22 @@ class ModelShelf:
         for model in new:
             self._offer_from_profile(model)
             self._cache.get(model)
+        if models and set(models).isdisjoint(self._cache.ready):
+            self._cache.get(models[0])  # one freed for memory has to be there to take over
         self._retire()
+
+    def bring_back(self) -> tuple[str, ...]:
+        """Offer what the last change of models dropped too; for when the others fail."""
+        with self._changed:
+            back = tuple(m for m in self._dropped if m not in self._wanted)
+            self._dropped = ()
+        if back:
+            self.set_models((*self._wanted, *back))
+        return back
 
     def set_catalog(self, catalog: Catalog) -> None:
         """Other models to choose from; those on offer stay as they are."""
-        self._catalog = catalog
+        self._preparation.catalog = catalog
 
     def set_memory_limit_bytes(self, memory_limit_bytes: int) -> None:
         """Another limit [B]; 0: none. What found no room before is tried again."""
@@ -139,16 +150,17 @@ class ModelShelf:
         return self._cache.get(model) if model in self._offered else None
 
     def class_names(self, model: str) -> tuple[str, ...]:
-        """Class names of a model that is or was on offer."""
-        return self._class_names[model]
+        """Class names of any model there is or was, on offer or not."""
+        return self._entry(model).class_names
 
-    def entry_class_names(self, model: str) -> tuple[str, ...]:
-        """Class names of any model there is, on offer or not."""
-        return tuple(self._catalog.entry(model).class_names)
+    def manifest_path(self, model: str) -> Path:
+        """Where such a model is described."""
+        return self._entry(model).manifest.path
 
     def all_class_names(self, first: Sequence[str]) -> tuple[str, ...]:
         """``first`` and the other classes of the models on offer, each once."""
-        names = [name for model in self.offered for name in self._class_names[model]]
+        with self._changed:
+            names = [name for model in self._offered for name in self.class_names(model)]
         return tuple(dict.fromkeys([*first, *names]))
 
     def check(self, allocations: Sequence[Allocation]) -> None:
@@ -166,10 +178,10 @@ class ModelShelf:
 
         :param model: empty for the first on offer; ``input_size_px``: 0 for the middle one.
         """
-        models = self.offered
-        if model not in models:
-            model = models[0]
-        sizes_px = [p.input_size_px for p in self.costs.entered() if p.model == model]
+        with self._changed:
+            if model not in self._offered:
+                model = self._offered[0]
+            sizes_px = self._entered_sizes_px(model)
         if input_size_px not in sizes_px:
             input_size_px = sizes_px[len(sizes_px) // 2]
         return model, input_size_px
@@ -177,7 +189,7 @@ class ModelShelf:
     def teacher_point(self, model: str) -> tuple[tuple[str, int], float]:
         """Most accurate configuration of a model (empty: of all on offer), and its accuracy."""
         if model:
-            entry = self._catalog.entry(model)
+            entry = self._entry(model)
             accuracies_map = {}
             for size_px in entry.input_sizes_px:
                 with contextlib.suppress(InvalidValueError):
@@ -193,93 +205,85 @@ class ModelShelf:
         """Free everything."""
         self._cache.close()
 
-    def _offer_from_profile(self, model: str) -> None:
-        """Offer what the profile knows the costs of, loaded or not."""
-        if self._profile is None:
-            return
-        accuracies_map = self._accuracies_map(model)
-        points = [
-            dataclasses.replace(p, accuracy_map=accuracies_map[p.input_size_px])
-            for p in self._profile.points
-            if p.model == model and p.input_size_px in accuracies_map
-        ]
-        if len(points) == len(accuracies_map):
-            with self._changed:
-                self._enter(model, points, at_nominal_clock=False)
+    def _entry(self, model: str) -> ModelEntry:
+        return self._entries.get(model) or self._catalog.entry(model)
 
-    def _accuracies_map(self, model: str) -> dict[int, float]:
-        """Accuracy by input size [px], of the sizes to offer that have one."""
-        entry = self._catalog.entry(model)
-        accuracies_map = {}
-        for size_px in self._sizes_px or entry.input_sizes_px:
-            with contextlib.suppress(InvalidValueError):  # no such size, or never evaluated
-                accuracies_map[size_px] = entry.accuracy_map(size_px)
-        return accuracies_map
+    def _offer_from_profile(self, model: str) -> None:
+        """Offer what the profile knows all costs of, loaded or not."""
+        points = self._preparation.profiled(model)
+        if points and len(points) == len(self._preparation.accuracies_map(model)):
+            with self._changed:
+                self._enter(model, points)
 
     def _make_ready(self, model: str) -> Detector:
-        """Load, warm up and, where its costs are not known, measure (loading thread)."""
-        engines = self._profile.engine_of(model) if self._profile is not None else None
-        detector = self._catalog.load(
-            model, engine=self._engine, engine_of_size=engines or None, threads=self._threads
-        )
-        known = {p.input_size_px for p in self.costs.entered() if p.model == model}
-        accuracies_map = self._accuracies_map(model)
-        if not accuracies_map:
-            raise ModelError(f'{model}: none of the input sizes to offer has an accuracy')
-        points = []
-        for size_px, accuracy_map in accuracies_map.items():
-            detector.warm_up(size_px)
-            if size_px not in known:
-                points.append(
-                    measure_point(
-                        model,
-                        detector,
-                        size_px,
-                        image_bgr=self._image_bgr,
-                        accuracy_map=accuracy_map,
-                        encode=self._encode,
-                    )
-                )
+        """What the cache loads with (loading thread)."""
+        known_px = {point.input_size_px for point in self._preparation.profiled(model)}
+        known_px.update(self._entered_sizes_px(model))
+        detector, measured = self._preparation.prepare(model, known_px)
         with self._changed:
-            self._measured[model] = points
+            self._measured[model] = measured
         return detector
 
     def _on_settled(self, model: str, trouble: str) -> None:
         with self._changed:
-            points = self._measured.pop(model, [])
+            measured = self._measured.pop(model, [])
+            failed = False
             if model in self._wanted or model in self._offered:
                 if not trouble:
-                    self._enter(model, points, at_nominal_clock=True)
+                    self._enter(model, self._preparation.profiled(model), measured)
                 elif model not in self._offered:
-                    self._troubles[model] = trouble
+                    failed = True
                 elif model not in self._cache.short_of_room and len(self._offered) > 1:
-                    self._troubles[model] = trouble
+                    failed = True
                     self._offered = tuple(m for m in self._offered if m != model)
                     self.costs.remove(model)
+            news = failed and self._opened and self._troubles.get(model) != trouble
+            if failed:
+                self._troubles[model] = trouble
+        if news:
+            self._on_trouble(model, trouble)
         self._retire()
 
     def _enter(
-        self, model: str, points: Sequence[OperatingPoint], *, at_nominal_clock: bool
+        self,
+        model: str,
+        profiled: Iterable[OperatingPoint],
+        measured: Iterable[OperatingPoint] = (),
     ) -> None:
-        for point in points:
-            self.costs.put(point, at_nominal_clock=at_nominal_clock)
-            self._ever_offered.add((point.model, point.input_size_px))
-        self._class_names[model] = tuple(self._catalog.entry(model).class_names)
+        """Offer the model; costs that frames have corrected since they were entered stay."""
+        entered_px = self._entered_sizes_px(model)
+        for points, at_nominal_clock in ((profiled, False), (measured, True)):
+            for point in points:
+                if point.input_size_px not in entered_px:
+                    self.costs.put(point, at_nominal_clock=at_nominal_clock)
+                    self._ever_offered.add((model, point.input_size_px))
+        self._entries[model] = self._catalog.entry(model)
         self._troubles.pop(model, None)
         if model not in self._offered:
             self._offered = (*self._offered, model)
+
+    def _entered_sizes_px(self, model: str) -> list[int]:
+        return [p.input_size_px for p in self.costs.entered() if p.model == model]
+
+    def _tell_troubles(self) -> None:
+        with self._changed:
+            self._opened = True
+            troubles = dict(self._troubles)
+        for model, trouble in troubles.items():
+            self._on_trouble(model, trouble)
 
     def _unsettled(self) -> list[str]:
         return [m for m in self._wanted if m not in self._offered and m not in self._troubles]
 
     def _retire(self) -> None:
-        """Drop what is no longer wanted, once what is wanted instead has settled."""
+        """Drop what is no longer wanted, once what is wanted has settled and can take over."""
         with self._changed:
             staying = tuple(model for model in self._wanted if model in self._offered)
             dropped: list[str] = []
-            if staying and not self._unsettled():
+            if not self._unsettled() and not set(staying).isdisjoint(self._cache.ready):
                 dropped = [model for model in self._offered if model not in staying]
                 self._offered = staying
+                self._dropped = tuple(dropped) or self._dropped
                 for model in dropped:
                     self.costs.remove(model)
             self._changed.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,11 +86,10 @@ class Parameter:
                 raise InvalidValueError(self.name, item, self.allowed)
 
     def descriptor(self) -> ParameterDescriptor:
-        """The ROS descriptor: description with unit, allowed values and range."""
+        """The ROS descriptor: description with unit, allowed values and range; not read-only."""
         unit = f' [{self.unit}]' if self.unit else ''
         descriptor = ParameterDescriptor(
             description=f'{self.description}{unit}',
-            read_only=self.read_only,
             dynamic_typing=isinstance(self.default, float | str),  # see accept
         )
         if self.choices:
@@ -126,10 +126,12 @@ class NodeParameters(Mapping[str, Any]):
             check_all(self._values)
         except InvalidValueError as error:
             node.get_logger().error(f'{error}; all parameters keep their defaults')
-            self._values = {d.name: d.default for d in declarations}
-            node.set_parameters(
-                [RosParameter(d.name, value=d.default) for d in declarations if not d.read_only]
-            )
+            self._values = {d.name: _use_default(node, d) for d in declarations}
+        for d in declarations:
+            if d.read_only:  # only now: one that is read-only cannot be declared anew
+                descriptor = copy.deepcopy(node.describe_parameter(d.name))
+                descriptor.read_only = True
+                node.set_descriptor(d.name, descriptor)
         node.add_on_set_parameters_callback(self._on_set)
 
     def __getitem__(self, name: str) -> Any:
@@ -172,12 +174,16 @@ def _declare(node: Node, declaration: Parameter) -> Any:
             else f'{declaration.name}: {error}; allowed: {declaration.allowed}'
         )
         node.get_logger().error(f'{words}; using {declaration.default!r}')
-        if node.has_parameter(declaration.name):
-            node.undeclare_parameter(declaration.name)
-        node.declare_parameter(
-            declaration.name, declaration.default, descriptor, ignore_override=True
-        )
-        return declaration.default
+        return _use_default(node, declaration)
+
+
+def _use_default(node: Node, declaration: Parameter) -> Any:
+    if node.has_parameter(declaration.name):
+        node.undeclare_parameter(declaration.name)
+    node.declare_parameter(
+        declaration.name, declaration.default, declaration.descriptor(), ignore_override=True
+    )
+    return declaration.default
 
 
 def _set_range(descriptor: ParameterDescriptor, declaration: Parameter) -> None:

@@ -10,7 +10,6 @@ from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections
-from visionscaling_ros.errors import ImageFormatError
 from visionscaling_ros.nodes.conversions import msgs_to_detections
 from visionscaling_ros.nodes.result_output import offload_to_msg
 from visionscaling_ros.pipeline.frame import FrameFate
@@ -42,7 +41,7 @@ class Teacher(NewestWorker[FrameFate]):
         self._on_answer = on_answer
         self._lock = threading.Lock()
         self._processed = 0
-        self._waiting: dict[int, FrameFate] = {}
+        self._waiting: dict[int, tuple[FrameFate, tuple[str, int]]] = {}  # and who was asked
         self.point = ('', 0)
         self.every_frames = 1
         self.max_age_s = 1.0
@@ -70,9 +69,12 @@ class Teacher(NewestWorker[FrameFate]):
     def take_reply(self, reply: msg.FrameResult) -> bool:
         """Take the edge bridge's word on a frame sent from here; False for any other."""
         with self._lock:
-            fate = self._waiting.pop(reply.frame_number, None)
-        if fate is None:
+            asked = self._waiting.pop(reply.frame_number, None)
+        if asked is None:
             return False
+        fate, point = asked
+        if point != self.point:
+            return True  # another teacher by now
         if reply.status == msg.FrameResult.STATUS_PROCESSED:
             self.answered += 1
             self._on_answer(fate, msgs_to_detections(reply.detections))
@@ -86,7 +88,7 @@ class Teacher(NewestWorker[FrameFate]):
         frame, now_s = item.frame, time.monotonic()
         try:
             jpeg = self._encode(frame.decode(), point[1])
-        except ImageFormatError:  # it was decoded before: a buffer that was taken away
+        except Exception:  # it was decoded and had its fate before: nothing is lost but this
             return
         message = offload_to_msg(
             frame,
@@ -98,9 +100,9 @@ class Teacher(NewestWorker[FrameFate]):
         )
         with self._lock:
             forgotten_s = now_s - self.max_age_s - WAIT_S
-            for number, waiting in list(self._waiting.items()):
+            for number, (waiting, _) in list(self._waiting.items()):
                 if waiting.frame.arrived_s < forgotten_s:
                     del self._waiting[number]
-            self._waiting[frame.number] = item
+            self._waiting[frame.number] = item, point
         self.sent += 1
         self._publish(message)

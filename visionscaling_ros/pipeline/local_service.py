@@ -83,7 +83,7 @@ class LocalService:
                 return False
             if not isinstance(error, ModelError) and self._failures[model] < FAILURES:
                 return False
-            trouble = str(error) if isinstance(error, ModelError) else repr(error)
+            trouble = words_of(error)
             self._out[model] = trouble
             self._retry_s = FIRST_RETRY_S
             self._next_try_s = self._clock() + self._retry_s
@@ -119,3 +119,11 @@ class LocalService:
         yield from ((p.model, p.input_size_px) for p in offered)
         if again:
             yield self.safe_point
+
+
+def words_of(error: Exception) -> str:
+    """An error in one line. What engines raise may be a page, its cause at the end."""
+    if isinstance(error, ModelError):
+        return str(error)
+    *_, last = str(error).strip().splitlines() or ['']
+    return f'{type(error).__name__}: {last}'

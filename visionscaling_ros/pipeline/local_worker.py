@@ -11,7 +11,7 @@ from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.detector_port import DetectorPort
 from visionscaling_ros.pipeline.frame import Frame, FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
-from visionscaling_ros.pipeline.local_service import LocalService
+from visionscaling_ros.pipeline.local_service import LocalService, words_of
 from visionscaling_ros.pipeline.newest_worker import NewestWorker
 
 
@@ -53,8 +53,7 @@ class LocalWorker(NewestWorker[Frame]):
             self._on_error(DropReason.INVALID_IMAGE, str(error))
             return self._dropped(frame, DropReason.INVALID_IMAGE)
         except Exception as error:  # a model may raise anything; the robot keeps running
-            words = str(error) if isinstance(error, ModelError) else repr(error)
-            self._on_error(DropReason.INFERENCE_ERROR, words)
+            self._on_error(DropReason.INFERENCE_ERROR, words_of(error))
             return self._dropped(frame, DropReason.INFERENCE_ERROR)
 
     def _detect(self, frame: Frame, allocation: Allocation) -> FrameFate:

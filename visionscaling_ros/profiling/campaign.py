@@ -54,7 +54,8 @@ class Request:
     jpeg_quality: int
     backend: str
     levels: int
-    torch_device: str
+    device: str
+    half_precision: bool
     threads: int
     budget_s: float
     rounds: int
@@ -85,8 +86,8 @@ def measure_device(request: Request, on_progress: Callable[[Progress], None]) ->
     """Measure until the plan or the time is at its end; the clock is restored in any case.
 
     Raises InvalidValueError for a journal of other settings and for an operating point whose
-    accuracy is not known, HardwareError for a clock that
-    cannot be set, SourceError for images that cannot be read.
+    accuracy is not known, HardwareError for a clock that cannot be set, SourceError for images
+    that cannot be read.
     """
     for candidate in request.candidates:  # told before the work is done
         request.catalog.entry(candidate.model).accuracy_map(candidate.input_size_px)
@@ -164,7 +165,11 @@ def _runner(
 ) -> DeviceRunner:
     return DeviceRunner(
         lambda model, engine: request.catalog.load(
-            model, engine=engine, device=request.torch_device, threads=request.threads
+            model,
+            engine=engine,
+            device=request.device,
+            threads=request.threads,
+            half_precision=request.half_precision,
         ),
         lambda model: 'torch' in request.catalog.engines(model),
         frames,
@@ -185,7 +190,8 @@ def _settings(
     device = request.like.device
     return {
         'environment': environment(request.threads),
-        'torch_device': request.torch_device,
+        'device': request.device,
+        'half_precision': request.half_precision,
         'clock': [guard.clock.name, guard.clock.device],
         'levels_mhz': [level * 1e-6 for level in plan.levels_hz],
         'meter': [meter.name, device.alpha_w_per_ghz3, device.beta_w],
@@ -193,10 +199,15 @@ def _settings(
         'frames': frames_digest(frames),
         'jpeg_quality': request.jpeg_quality,
         'candidates': [[c.model, c.input_size_px, c.engine] for c in plan.candidates],
-        'model_files': _file_digests(request.catalog, plan.candidates),
+        'model_files': _model_digests(request.catalog, plan.candidates),
     }
 
 
-def _file_digests(catalog: Catalog, candidates: Sequence[Candidate]) -> dict[str, str]:
-    files = {catalog.entry(candidate.model).manifest.file for candidate in candidates}
-    return {file.name: f'{zlib.crc32(file.read_bytes()):08x}' for file in sorted(files)}
+def _model_digests(catalog: Catalog, candidates: Sequence[Candidate]) -> dict[str, str]:
+    """By model, a text that changes when its network or its manifest does."""
+    digests = {}
+    for model in sorted({candidate.model for candidate in candidates}):
+        manifest = catalog.entry(model).manifest
+        network = zlib.crc32(manifest.file.read_bytes())
+        digests[model] = f'{zlib.crc32(manifest.path.read_bytes(), network):08x}'
+    return digests

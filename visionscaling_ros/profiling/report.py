@@ -51,8 +51,6 @@ def print_profile(document: Document) -> None:
         f'GPU power by {measured["meter"]}: {device["alpha_w_per_ghz3"]:g} f^3 + '
         f'{device["beta_w"]:g} W (f in GHz){fit}'
     )
-
-
     disturbance = float(np.median([
         level['latency_p90_s'] / undisturbed_s(level) for level in measured['medians']
     ]))  # fmt: skip

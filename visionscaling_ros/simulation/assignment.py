@@ -40,6 +40,8 @@ def assigned(
     if expected_fps <= 0.0:
         return [], []
     scale = arrival_fps / expected_fps
+    if scale == math.inf:  # rates so small that they are none
+        return [], []
     return (
         [(k, rate * scale) for k, rate in local if rate * scale > 0.0],
         [(k, rate * scale) for k, rate in edge if rate * scale > 0.0],

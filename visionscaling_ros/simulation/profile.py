@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.datatypes import OperatingPoint
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.fields import Fields, near, read_fields
 from visionscaling_ros.simulation.thermal import Thermal
 
 FOLDER = Path(__file__).resolve().parent / 'profiles'
@@ -39,8 +37,8 @@ _THERMAL: dict[str, _Range] = {
     'throttle_c': (-50.0, 200.0),
     'release_c': (-50.0, 200.0),
 }
+_SIZES_PX = (1, 8192)
 _POINT: dict[str, _Range] = {
-    'input_size_px': (1, 8192),
     'accuracy_map': (0.0, 1.0),
     'gpu_work_ghz_s': (0.0, 1e3),
     'serial_s': (0.0, 1e3),
@@ -91,129 +89,65 @@ def load_profile(name_or_path: str | Path) -> DeviceProfile:
     known = str(name_or_path) in PROFILE_NAMES
     path = FOLDER / f'{name_or_path}.yaml' if known else Path(name_or_path)
     allowed = f'one of {", ".join(PROFILE_NAMES)}, or a YAML file that can be read'
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidValueError('profile', str(name_or_path), f'{allowed} ({error})') from error
-    keys = {'name', 'sources', 'device', 'thermal', 'points', *_SCALARS}
-    top = _mapping(content, str(path), keys, optional=frozenset({_MEASUREMENTS}))
-    device = _mapping(top['device'], f'{path}: device', {_LEVELS, *_DEVICE})
-    levels_mhz = _sequence(device[_LEVELS], f'{path}: device.{_LEVELS}')
-    thermal = _mapping(top['thermal'], f'{path}: thermal', set(_THERMAL))
-    points = tuple(
-        _point(item, f'{path}: points[{k}]')
-        for k, item in enumerate(_sequence(top['points'], f'{path}: points'))
+    top = read_fields(path, 'profile', allowed + near(name_or_path, PROFILE_NAMES))
+    profile = DeviceProfile(
+        name=top.text('name'),
+        device=_device(top.mapping('device')),
+        points=_points(top),
+        thermal=_thermal(top.mapping('thermal')),
+        sources=top.texts('sources'),
+        engines=_engines(top.mapping(_MEASUREMENTS)) if top.has(_MEASUREMENTS) else {},
+        **_numbers(top, _SCALARS),
     )
-    _check_distinct(points, f'{path}: points')
-    return DeviceProfile(
-        name=_text(top['name'], f'{path}: name'),
-        device=DeviceModel(
-            available_frequencies_hz=tuple(
-                _number(level_mhz, f'{path}: device.{_LEVELS}', (1.0, 1e5)) * 1e6
-                for level_mhz in levels_mhz
-            ),
-            **_numbers(device, f'{path}: device', _DEVICE),
-        ),
-        points=points,
-        thermal=_thermal(thermal, f'{path}: thermal'),
-        sources=tuple(
-            _text(item, f'{path}: sources')
-            for item in _sequence(top['sources'], f'{path}: sources')
-        ),
-        engines=_engines(top.get(_MEASUREMENTS), f'{path}: {_MEASUREMENTS}'),
-        **_numbers(top, f'{path}', _SCALARS),
-    )
+    top.done()
+    return profile
 
 
-def _thermal(content: Mapping[str, Any], where: str) -> Thermal:
+def _device(fields: Fields) -> DeviceModel:
+    levels_mhz = fields.numbers(_LEVELS, 1.0, 1e5)
+    figures = _numbers(fields, _DEVICE)
+    fields.done()
+    return DeviceModel(tuple(level_mhz * 1e6 for level_mhz in levels_mhz), **figures)
+
+
+def _thermal(fields: Fields) -> Thermal:
+    figures = _numbers(fields, _THERMAL)
+    fields.done()
     try:
-        return Thermal(**_numbers(content, where, _THERMAL))
+        return Thermal(**figures)
     except InvalidValueError as error:
-        raise InvalidValueError(f'{where}: {error.name}', error.value, error.allowed) from error
+        key = error.name.removeprefix('thermal.')
+        raise InvalidValueError(fields.name_of(key), error.value, error.allowed) from error
 
 
-def _point(content: object, where: str) -> OperatingPoint:
-    item = _mapping(content, where, {'model', *_POINT})
-    figures = _numbers(item, where, _POINT)
-    if not figures['input_size_px'].is_integer():
-        raise InvalidValueError(f'{where}.input_size_px', item['input_size_px'], 'a whole number')
-    if figures['gpu_work_ghz_s'] + figures['serial_s'] <= 0.0:
-        raise InvalidValueError(f'{where}.gpu_work_ghz_s', 0.0, 'above 0 where serial_s is 0')
-    size_px = int(figures.pop('input_size_px'))
-    return OperatingPoint(
-        model=_text(item['model'], f'{where}.model'), input_size_px=size_px, **figures
-    )
-
-
-def _engines(content: object, where: str) -> dict[tuple[str, int], str]:
-    """Engine of every measured model and input size; whatever else was measured is not read."""
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InvalidValueError(where, content, 'a mapping')
-    engines: dict[tuple[str, int], str] = {}
-    for k, item in enumerate(_sequence(content.get('points'), f'{where}.points')):
-        place = f'{where}.points[{k}]'
-        if not isinstance(item, dict):
-            raise InvalidValueError(place, item, 'a mapping with model, input_size_px, engine')
-        size_px = _number(item.get('input_size_px'), f'{place}.input_size_px', (1, 8192))
-        model = _text(item.get('model'), f'{place}.model')
-        engines[model, int(size_px)] = _text(item.get('engine'), f'{place}.engine')
-    return engines
-
-
-def _check_distinct(points: tuple[OperatingPoint, ...], where: str) -> None:
-    seen: set[tuple[str, int]] = set()
-    for point in points:
+def _points(top: Fields) -> tuple[OperatingPoint, ...]:
+    points: dict[tuple[str, int], OperatingPoint] = {}
+    for fields in top.mappings('points'):
+        point = _point(fields)
         key = (point.model, point.input_size_px)
-        if key in seen:
-            raise InvalidValueError(where, key, 'every model and input size once')
-        seen.add(key)
+        if key in points:
+            raise InvalidValueError(top.name_of('points'), key, 'every model and input size once')
+        points[key] = point
+    return tuple(points.values())
 
 
-def _mapping(
-    content: object, where: str, keys: set[str], optional: frozenset[str] = frozenset()
-) -> Mapping[str, Any]:
-    """``content`` if it is a mapping with exactly these keys, with or without the optional ones."""
-    if not isinstance(content, dict):
-        raise InvalidValueError(where, content, f'a mapping with {", ".join(sorted(keys))}')
-    unknown = [key for key in content if key not in keys | optional]
-    if unknown:
-        raise InvalidValueError(
-            f'{where}: key', unknown[0], f'only {", ".join(sorted(keys))}'
-        )
-    missing = sorted(keys - set(content))
-    if missing:
-        raise InvalidValueError(f'{where}: {missing[0]}', None, 'present')
-    return content
+def _point(fields: Fields) -> OperatingPoint:
+    model, size_px = fields.text('model'), fields.whole('input_size_px', *_SIZES_PX)
+    figures = _numbers(fields, _POINT)
+    fields.done()
+    if figures['gpu_work_ghz_s'] + figures['serial_s'] <= 0.0:
+        allowed = 'above 0 where serial_s is 0'
+        raise InvalidValueError(fields.name_of('gpu_work_ghz_s'), 0.0, allowed)
+    return OperatingPoint(model=model, input_size_px=size_px, **figures)
 
 
-def _sequence(content: object, where: str) -> list[Any]:
-    if not isinstance(content, list) or not content:
-        raise InvalidValueError(where, content, 'a list of at least one')
-    return content
+def _engines(fields: Fields) -> dict[tuple[str, int], str]:
+    """Engine of every measured model and input size; whatever else was measured is not read."""
+    return {
+        (point.text('model'), point.whole('input_size_px', *_SIZES_PX)): point.text('engine')
+        for point in fields.mappings('points')
+    }
 
 
-def _text(content: object, where: str) -> str:
-    if not isinstance(content, str) or not content:
-        raise InvalidValueError(where, content, 'a text')
-    return content
-
-
-def _numbers(
-    content: Mapping[str, Any], where: str, ranges: Mapping[str, _Range]
-) -> dict[str, Any]:
-    return {key: _number(content[key], f'{where}.{key}', span) for key, span in ranges.items()}
-
-
-def _number(content: object, where: str, span: _Range) -> float:
-    allowed = f'a number, {span[0]:g} to {span[1]:g}'
-    if isinstance(content, bool) or not isinstance(content, (int, float, str)):
-        raise InvalidValueError(where, content, allowed)
-    try:
-        value = float(content)  # YAML 1.1 takes 1e6 for a text
-    except ValueError as error:
-        raise InvalidValueError(where, content, allowed) from error
-    if not (math.isfinite(value) and span[0] <= value <= span[1]):
-        raise InvalidValueError(where, content, allowed)
-    return value
+def _numbers(fields: Fields, ranges: Mapping[str, _Range]) -> dict[str, Any]:
+    return {key: fields.number(key, low, high) for key, (low, high) in ranges.items()}

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.fields import Fields, read_fields
+from visionscaling_ros.fields import Fields, read_fields
 
 SHIPPED_TABLE = Path(__file__).resolve().parent / 'weights' / 'accuracy.yaml'
 DECIMALS = 4
@@ -101,7 +101,6 @@ def read_accuracy_table(path: Path) -> AccuracyTable:
     """
     top = read_fields(path, 'accuracy table')
     measured = _measured(top.mapping('measured')) if top.has('measured') else None
-    top.value('models')
     models = {
         name: {size_px: _accuracy(figures) for size_px, figures in _parts(sizes, int)}
         for name, sizes in _parts(top.mapping('models'), str)

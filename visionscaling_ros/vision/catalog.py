@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.fields import near
+from visionscaling_ros.fields import near
 from visionscaling_ros.vision.manifest import load_manifest
 from visionscaling_ros.vision.model_entry import ModelEntry
 
@@ -71,7 +71,7 @@ class Catalog:
         name: str,
         *,
         engine: str = 'auto',
-        device: str = 'cpu',
+        device: str = 'auto',
         engine_of_size: Mapping[int, str] | None = None,
         threads: int = 1,
         half_precision: bool = False,
@@ -80,7 +80,8 @@ class Catalog:
 
         :param engine: ``torch``, ``onnxruntime``, ``openvino``, or ``auto``: what
             ``engine_of_size`` says, else the first of these that can run the model's format.
-        :param device: torch device string.
+        :param device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: a GPU where there is one for the
+            engine.
         :param engine_of_size: engine by input size [px], from a profile.
         :param threads: CPU threads of onnxruntime and openvino; torch's are the process's.
         :param half_precision: half as many bits where the device can; scores change a little.

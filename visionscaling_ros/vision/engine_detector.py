@@ -16,7 +16,7 @@ from visionscaling_ros.vision.letterbox import check_input_size
 from visionscaling_ros.vision.manifest import Manifest
 from visionscaling_ros.vision.suppression import suppress
 
-MAX_CANDIDATES = 300
+MIN_CANDIDATES = 300  # of which suppression may drop most
 GREY = 114
 
 
@@ -87,7 +87,7 @@ class EngineDetector:
             height_px=geometry.height_px,
             class_count=len(manifest.class_names),
             score_threshold=manifest.score_threshold,
-            max_candidates=MAX_CANDIDATES,
+            max_candidates=max(MIN_CANDIDATES, manifest.max_detections),
         )
         for role, tensor in zip(decoder.roles, raw.tensors, strict=True):
             if not _is_finite(tensor):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import Any
 
 import cv2
@@ -105,7 +108,9 @@ class Evaluation:
             worker_init_fn=_use_one_thread,
             multiprocessing_context='spawn' if workers else None,
         )
-        for picture in loader:
+        with _interrupts_kept_from_children() if workers else contextlib.nullcontext():
+            pictures = iter(loader)
+        for picture in pictures:
             if isinstance(picture, VisionScalingError):
                 raise picture
             self._show(*picture)
@@ -197,6 +202,17 @@ def _start(point: _Point, image: ImageArray) -> None:
     with FlopCounterMode(display=False) as counter:
         point.detector.forward(prepared)
     point.flops = float(counter.get_total_flops()) or math.nan
+
+
+@contextlib.contextmanager
+def _interrupts_kept_from_children() -> Iterator[None]:
+    """Processes started within leave Ctrl-C to this one, which gets it when the block ends."""
+    resource_tracker.ensure_running()  # unblocks the signal when it starts
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _use_one_thread(worker: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.fields import Fields
+from visionscaling_ros.fields import Fields
 
 _RANGE = 1e6
 
@@ -39,7 +39,7 @@ class InputFormat:
 
 def read_input_format(fields: Fields) -> InputFormat:
     """The ``input`` of a manifest. Raises InvalidValueError naming the field."""
-    padding = fields.mapping('padding')
+    padding = fields.mapping('padding', optional=True)
     std = _three(fields, 'std', (1.0, 1.0, 1.0))
     if 0.0 in std:
         raise InvalidValueError(fields.name_of('std'), list(std), 'other than 0')

@@ -7,7 +7,12 @@ import numpy as np
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
-from visionscaling_ros.vision.letterbox import check_input_size, fitted_size_px, resize_image
+from visionscaling_ros.vision.letterbox import (
+    check_image,
+    check_input_size,
+    fitted_size_px,
+    resize_image,
+)
 
 
 def resize_for_upload(image_bgr: ImageArray, input_size_px: int) -> ImageArray:
@@ -27,12 +32,7 @@ def encode_jpeg(image_bgr: ImageArray, quality: int = 80) -> bytes:
     """uint8 (H, W, 3) -> JPEG file. Raises InvalidValueError, ImageFormatError."""
     if not 1 <= quality <= 100:
         raise InvalidValueError('quality', quality, '1 to 100')
-    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.dtype != np.uint8:
-        raise ImageFormatError(
-            f'image is {image_bgr.dtype}{image_bgr.shape}; allowed: uint8 (height, width, 3)'
-        )
-    if image_bgr.size == 0:
-        raise ImageFormatError(f'image is {image_bgr.shape}; allowed: at least 1x1 pixels')
+    check_image(image_bgr)
     ok, data = cv2.imencode('.jpg', image_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ImageFormatError(f'image {image_bgr.shape} could not be encoded as JPEG')

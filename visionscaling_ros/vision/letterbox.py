@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from visionscaling_ros.datatypes import Detections, FloatArray, ImageArray
+from visionscaling_ros.datatypes import FloatArray, ImageArray
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
 
 STRIDE_PX = 32
@@ -40,21 +40,11 @@ class Letterbox:
     def boxes_to_source(self, boxes_px: FloatArray) -> FloatArray:
         """Boxes (N, 4) in input pixels -> source pixels, clipped to the source image."""
         limit = np.array([self.source_width_px, self.source_height_px] * 2, np.float32)
-        boxes: FloatArray = np.subtract(boxes_px, self._offset(), dtype=np.float32)
-        boxes /= self._scale()
+        offset_px = np.array([self.offset_x_px, self.offset_y_px] * 2, np.float32)
+        boxes: FloatArray = np.subtract(boxes_px, offset_px, dtype=np.float32)
+        boxes /= np.array([self.scale_x, self.scale_y] * 2, np.float32)
         np.clip(boxes, 0.0, limit, out=boxes)
         return boxes
-
-    def boxes_to_input(self, boxes_px: FloatArray) -> FloatArray:
-        """Boxes (N, 4) in source pixels -> input pixels."""
-        boxes: FloatArray = (boxes_px * self._scale() + self._offset()).astype(np.float32)
-        return boxes
-
-    def _scale(self) -> FloatArray:
-        return np.array([self.scale_x, self.scale_y] * 2, np.float32)
-
-    def _offset(self) -> FloatArray:
-        return np.array([self.offset_x_px, self.offset_y_px] * 2, np.float32)
 
 
 def check_input_size(input_size_px: int) -> None:
@@ -154,12 +144,3 @@ def resize_into(image_bgr: ImageArray, target_bgr: ImageArray) -> None:
     if shrinks >= SMOOTHED_FROM:
         image_bgr = cv2.GaussianBlur(image_bgr, (3, 3), 0)
     cv2.resize(image_bgr, target_px, dst=target_bgr, interpolation=cv2.INTER_LINEAR)
-
-
-def scale_detections(
-    detections: Detections, *, from_size_px: tuple[int, int], to_size_px: tuple[int, int]
-) -> Detections:
-    """Detections found in a resized image (width, height) -> pixels of another size of it."""
-    scale_x, scale_y = to_size_px[0] / from_size_px[0], to_size_px[1] / from_size_px[1]
-    scale = np.array([scale_x, scale_y] * 2, np.float32)
-    return Detections(detections.boxes_px * scale, detections.scores, detections.class_ids)

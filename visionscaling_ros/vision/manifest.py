@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.fields import Fields, read_fields
 from visionscaling_ros.vision.accuracy_table import load_accuracy_table
 from visionscaling_ros.vision.class_sets import CLASS_SETS
 from visionscaling_ros.vision.decoders.output_format import OutputFormat, read_output_format
-from visionscaling_ros.vision.fields import Fields, read_fields
 from visionscaling_ros.vision.input_format import InputFormat, read_input_format
 from visionscaling_ros.vision.letterbox import STRIDE_PX
 from visionscaling_ros.vision.user_folders import data_folder
@@ -41,7 +41,6 @@ class Manifest:
     :param file: the network's file; it need not be there.
     :param widths: share of the channels of each model by name; (None,) where there is one width.
     :param accuracies_map: mAP 50:95 by model name and input size [px], where measured.
-    :param accuracy_source: what it was measured on, or who says so.
     """
 
     path: Path
@@ -59,7 +58,6 @@ class Manifest:
     class_names: tuple[str, ...]
     widths: Mapping[str, float | None]
     accuracies_map: Mapping[str, Mapping[int, float]]
-    accuracy_source: str
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -74,7 +72,7 @@ def load_manifest(path: Path) -> Manifest:
     file = Path(top.text('file'))
     sizes_px = _input_sizes_px(top)
     widths = _widths(top, name, network_format)
-    accuracies_map, accuracy_source = _accuracies(top, path, tuple(widths), sizes_px)
+    accuracies_map = _accuracies(top, path, tuple(widths), sizes_px)
     manifest = Manifest(
         path=path,
         name=name,
@@ -92,7 +90,6 @@ def load_manifest(path: Path) -> Manifest:
         class_names=_class_names(top),
         widths=widths,
         accuracies_map=accuracies_map,
-        accuracy_source=accuracy_source,
     )
     top.done()
     if manifest.format == 'vsdet' and manifest.output.name != 'vsdet':
@@ -148,31 +145,33 @@ def _widths(top: Fields, name: str, network_format: str) -> Mapping[str, float |
         raise InvalidValueError(top.name_of('widths'), network_format, 'only with format vsdet')
     fields = top.mapping('widths')
     models = fields.keys()
+    if not models:
+        raise InvalidValueError(top.name_of('widths'), {}, 'at least one model and its width')
     return {_name(str(m), fields.name_of('key')): fields.number(m, 0.01, 1.0) for m in models}
 
 
 def _accuracies(
     top: Fields, path: Path, models: tuple[str, ...], sizes_px: tuple[int, ...]
-) -> tuple[Mapping[str, Mapping[int, float]], str]:
-    """Accuracies by model and size, and their source, from the file named or the manifest.
+) -> Mapping[str, Mapping[int, float]]:
+    """Accuracies by model and size, from the file named or the manifest.
 
     What was not measured yet is not in it: `visionscaling evaluate` can only measure a model that
     the catalog knows.
     """
     unknown: dict[str, dict[int, float]] = {model: {} for model in models}
     if not top.has('accuracy'):
-        return unknown, ''
+        return unknown
     fields = top.mapping('accuracy')
     if fields.has('file'):
         file = path.parent / fields.text('file')
         fields.done()
         if not file.exists():
-            return unknown, str(file)
+            return unknown
         table = load_accuracy_table(file)
         return {
             model: {size_px: value.map_50_95 for size_px, value in table.get(model, {}).items()}
             for model in models
-        }, str(file)
+        }
     where = fields.name_of('map_50_95')
     content = fields.mapping('map_50_95')
     given = content.keys()
@@ -182,6 +181,6 @@ def _accuracies(
     if len(models) > 1:
         raise InvalidValueError(where, given, 'accuracy.file, where there are several widths')
     values = {size_px: content.number(size_px, 0.0, 1.0) for size_px in given}
-    source = fields.text('source')
+    fields.text('source')  # nobody asks for it, but figures without one are worth nothing
     fields.done()
-    return {models[0]: values}, source
+    return {models[0]: values}

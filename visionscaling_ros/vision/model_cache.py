@@ -106,9 +106,14 @@ class ModelCache:
             self._changed.notify_all()
 
     def set_memory_limit_bytes(self, memory_limit_bytes: int) -> None:
-        """Another limit [B], 0: none; takes effect at the next load."""
+        """Another limit [B], 0: none; what is over it and not in use is freed."""
         with self._changed:
             self._memory_limit_bytes = memory_limit_bytes
+            excess_bytes = self._taken_bytes() - memory_limit_bytes if memory_limit_bytes else 0
+            for other in self._idle():
+                if excess_bytes <= 0:
+                    break
+                excess_bytes -= self._held.pop(other).memory_bytes
             for name in self._no_room_s:
                 self._errors.pop(name, None)
             self._no_room_s.clear()
@@ -135,7 +140,7 @@ class ModelCache:
     def memory_bytes(self) -> int:
         """What the detectors in memory take [B], by estimate."""
         with self._changed:
-            return sum(held.memory_bytes for held in self._held.values())
+            return self._taken_bytes()
 
     def close(self) -> None:
         """Load nothing more, end the thread, free everything."""
@@ -202,18 +207,12 @@ class ModelCache:
                 return ''
             if memory_bytes > limit_bytes:
                 return (
-                    f'{name} takes {memory_bytes / _MIB:.1f} MiB, more than memory_limit allows '
-                    f'for all models, {limit_bytes / _MIB:.1f} MiB'
+                    f'{name} takes {memory_bytes / _MIB:.1f} MiB, more than memory_limit_mib '
+                    f'allows for all models, {limit_bytes / _MIB:.1f} MiB'
                 )
-            free_bytes = limit_bytes - sum(held.memory_bytes for held in self._held.values())
-            in_use_since_s = self._clock() - IN_USE_S
-            idle = [
-                other
-                for other, held in self._held.items()
-                if other not in self._pinned and held.used_s < in_use_since_s
-            ]
+            free_bytes = limit_bytes - self._taken_bytes()
             freed = []
-            for other in idle:
+            for other in self._idle():
                 if free_bytes >= memory_bytes:
                     break
                 free_bytes += self._held[other].memory_bytes
@@ -221,8 +220,20 @@ class ModelCache:
             if free_bytes < memory_bytes:
                 return (
                     f'{name} takes {memory_bytes / _MIB:.1f} MiB, beside the models in use '
-                    f'memory_limit leaves {free_bytes / _MIB:.1f} MiB'
+                    f'memory_limit_mib leaves {free_bytes / _MIB:.1f} MiB'
                 )
             for other in freed:
                 del self._held[other]
             return ''
+
+    def _taken_bytes(self) -> int:
+        return sum(held.memory_bytes for held in self._held.values())
+
+    def _idle(self) -> list[str]:
+        """Names that may be freed, least recently used first."""
+        in_use_since_s = self._clock() - IN_USE_S
+        return [
+            name
+            for name, held in self._held.items()
+            if name not in self._pinned and held.used_s < in_use_since_s
+        ]

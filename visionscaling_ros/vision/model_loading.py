@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from visionscaling_ros.errors import InvalidValueError, ModelError
 from visionscaling_ros.vision.checksum import sha256_of
 from visionscaling_ros.vision.engine_detector import EngineDetector
+from visionscaling_ros.vision.engines.devices import device_for
 from visionscaling_ros.vision.engines.engine import ENGINES, Engine, NetworkFile
 from visionscaling_ros.vision.engines.extras import is_installed
 from visionscaling_ros.vision.manifest import Manifest
@@ -28,14 +29,16 @@ _ENGINES_OF_FORMAT = {
     'onnx': ('onnxruntime', 'openvino'),
 }
 # what an export depends on besides the weights
-_EXPORT_SOURCES = ('network.py', 'engines/export.py')
+_EXPORT_SOURCES = (
+    'network.py', 'elastic_network.py', 'network_shape.py', 'weights_file.py', 'engines/export.py',
+)  # fmt: skip
 
 
 def load_model(
     entry: ModelEntry,
     *,
     engine: str = 'auto',
-    device: str = 'cpu',
+    device: str = 'auto',
     engine_of_size: Mapping[int, str] | None = None,
     threads: int = 1,
     half_precision: bool = False,
@@ -87,11 +90,19 @@ def check_file(manifest: Manifest) -> None:
     expected = manifest.sha256 or recorded_sha256(manifest.file)
     if expected is None:
         return
-    found = sha256_of(manifest.file)
+    found = _checksum(manifest)
     if found != expected:
         raise ModelError(
             f'{manifest.path}: sha256: {manifest.file} has {found}; allowed: {expected}'
         )
+
+
+def _checksum(manifest: Manifest) -> str:
+    try:
+        return sha256_of(manifest.file)
+    except OSError as error:
+        text = f'{manifest.path}: file: {manifest.file} cannot be read: {error}'
+        raise ModelError(text) from error
 
 
 def sha256_record(file: Path) -> Path:
@@ -143,7 +154,7 @@ def _default_engine(usable: tuple[str, ...]) -> str:
 def _make_engine(
     entry: ModelEntry, name: str, device: str, threads: int, half_precision: bool
 ) -> Engine:
-    manifest = entry.manifest
+    manifest, device = entry.manifest, device_for(name, device)
     network = NetworkFile(
         path=manifest.file,
         layout=manifest.input.layout,
@@ -169,15 +180,18 @@ def _make_engine(
 def exported_onnx(entry: ModelEntry) -> Path:
     """The ONNX file of a vsdet model, made the first time it is asked for.
 
-    It lies in the user's cache under a checksum of the weights and of the code it was made with.
-    Raises ModelError when the exporter is not installed.
+    It lies in the user's cache under a checksum of the weights, of the width and of the code it was
+    made with. Raises ModelError when it cannot be written or the exporter is not installed.
     """
     sources = [Path(__file__).parent / source for source in _EXPORT_SOURCES]
-    parts = [sha256_of(path) for path in (entry.manifest.file, *sources)]
-    key = hashlib.sha256(' '.join(parts).encode('ascii')).hexdigest()[:16]
+    parts = [_checksum(entry.manifest), *map(sha256_of, sources)]
+    key = hashlib.sha256(f'{entry.width} {parts}'.encode('ascii')).hexdigest()[:16]
     path = cache_folder() / 'onnx' / f'{entry.name}-{key}.onnx'
     if not path.is_file():
         from visionscaling_ros.vision.engines.export import export_network  # noqa: PLC0415
 
-        export_network(load_network_module(entry), 'onnx', path)
+        try:
+            export_network(load_network_module(entry), 'onnx', path)
+        except OSError as error:
+            raise ModelError(f'{path}: ONNX of {entry.name} cannot be written: {error}') from error
     return path

@@ -1,8 +1,12 @@
-"""Where this user's files are kept, by the XDG base directory specification."""
+"""Where this user's files are kept, by the XDG base directory specification.
+
+A user without a home has a folder among the temporary files.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 _NAME = 'visionscaling_ros'
@@ -20,5 +24,9 @@ def data_folder() -> Path:
 
 def _folder(variable: str, default: str) -> Path:
     base = os.environ.get(variable, '')
-    # the specification has relative paths ignored
-    return (Path(base) if os.path.isabs(base) else Path.home() / default) / _NAME
+    if os.path.isabs(base):  # the specification has relative paths ignored
+        return Path(base) / _NAME
+    try:
+        return Path.home() / default / _NAME
+    except RuntimeError:  # a user without a home, as containers have them
+        return Path(tempfile.gettempdir()) / f'{_NAME}-{os.getuid()}' / default

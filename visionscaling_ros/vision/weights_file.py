@@ -14,6 +14,7 @@ from visionscaling_ros.errors import ModelError
 from visionscaling_ros.vision.elastic_network import ElasticNetwork
 from visionscaling_ros.vision.network import DetectionNetwork
 from visionscaling_ros.vision.network_shape import ElasticShape
+from visionscaling_ros.vision.whole_file import whole_file
 
 KEY = 'vsdet_1'  # of the metadata: one only, as their order in a file is left to chance
 SHIPPED_WEIGHTS = Path(__file__).parent / 'weights' / 'vsdet.safetensors'
@@ -25,9 +26,8 @@ def save_network(network: ElasticNetwork, path: Path) -> None:
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in network.state_dict().items()
     }
-    partial = path.with_suffix('.partial')
-    safetensors.torch.save_file(dict(state), str(partial), {KEY: network.shape.to_json()})
-    partial.replace(path)
+    with whole_file(path) as partial:
+        safetensors.torch.save_file(dict(state), str(partial), {KEY: network.shape.to_json()})
 
 
 def read_shape(path: Path) -> ElasticShape:

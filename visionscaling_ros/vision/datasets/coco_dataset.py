@@ -6,6 +6,7 @@ Format: https://cocodataset.org/#format-data; ``bbox`` is x, y, width, height in
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +100,7 @@ def _find_root(path: Path, images: list[Any]) -> Path:
     candidates = [folder, folder / 'images', folder / part]
     candidates += [folder.parent, folder.parent / 'images', folder.parent / part]
     probed = [str(item.get('file_name')) for item in images[:_PROBED]]
-    found = {root: sum((root / name).is_file() for name in probed) for root in candidates}
+    found = {root: sum(os.path.isfile(root / name) for name in probed) for root in candidates}
     best = max(candidates, key=lambda root: found[root])
     if not found[best]:
         raise DataSetError(
@@ -122,8 +123,9 @@ def _images(path: Path, entries: list[Any], root: Path, problems: Problems) -> d
         seen.add(name)
         if not isinstance(key, (int, str)) or key in images:
             problems.add(where, 'id', key, 'a number or text, once', name)
-            if key in images:  # whose labels are meant nobody knows: the other is spoilt too
-                problems.add(where, 'id', key, 'once', images[key].name)
+            other = images.get(key) if isinstance(key, (int, str)) else None
+            if other is not None:  # whose labels are meant nobody knows: the other is spoilt too
+                problems.add(where, 'id', key, 'once', other.name)
             continue
         width_px, height_px = item.get('width'), item.get('height')
         size_px = None

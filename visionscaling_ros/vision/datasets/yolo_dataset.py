@@ -98,8 +98,10 @@ def _find_orphans(folder: Path, images_of: Mapping[Path, Path], problems: Proble
         places = ', '.join(sorted({str(label.parent) for label in images_of})[:3])
         raise DataSetError(f'{folder}: no image has a label file; allowed: NAME.txt in {places}')
     for place, images in {(label.parent, image.parent) for label, image in images_of.items()}:
+        if not (images.is_dir() and place.is_dir()):
+            continue
         stems = {image.stem for image in images.iterdir() if image.suffix.lower() in SUFFIXES}
-        for label in sorted(place.glob('*.txt')) if place.is_dir() else ():
+        for label in sorted(place.glob('*.txt')):
             if label.stem not in stems and label.name != CLASSES_FILE:
                 problems.add(_name(label, folder), 'image', None, f'{label.stem}.* in {images}')
 
@@ -142,7 +144,7 @@ def _text(label: Path, name: str, problems: Problems) -> str:
 def _row_fault(columns: Sequence[str], classes: int) -> tuple[str, object, str] | None:
     if len(columns) != 5:
         return 'columns', len(columns), '5: class cx cy w h (no outlines, no scores)'
-    if not columns[0].isdecimal() or not int(columns[0][:9]) < classes:
+    if not columns[0].isdecimal() or len(columns[0]) > 9 or int(columns[0]) >= classes:
         return 'class', columns[0], f'0 to {classes - 1}'
     for field, text in zip(('cx', 'cy', 'w', 'h'), columns[1:], strict=True):
         value = _number(text)

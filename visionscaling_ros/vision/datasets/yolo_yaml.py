@@ -26,7 +26,7 @@ def read_data_yaml(path: Path) -> tuple[Path, tuple[str, ...], dict[str, list[Pa
     allowed = 'a YAML file with names and train, val or test'
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no date
         raise DataSetError(f'{path} cannot be read: {error}; allowed: {allowed}') from error
     if not isinstance(content, dict):
         raise DataSetError(f'{path} is no mapping; allowed: {allowed}')

@@ -14,7 +14,6 @@ from visionscaling_ros.errors import ModelError
 
 STRIDES_PX = (8, 16, 32)
 SCORES = ('probability', 'logit')
-UNITS = ('pixels', 'relative')
 _MOST_LOG = 20.0  # exp of a broken network's size stays finite
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.fields import Fields
 from visionscaling_ros.vision.decoders.decoder import Decoder
 from visionscaling_ros.vision.decoders.ssd import SsdDecoder
 from visionscaling_ros.vision.decoders.vsdet import VsdetDecoder
 from visionscaling_ros.vision.decoders.yolov5 import Yolov5Decoder
 from visionscaling_ros.vision.decoders.yolov8 import Yolov8Decoder
 from visionscaling_ros.vision.decoders.yolox import YoloxDecoder
-from visionscaling_ros.vision.fields import Fields
 
 _READERS: dict[str, Callable[[Fields], Decoder]] = {
     'vsdet': VsdetDecoder.read,
@@ -42,7 +42,7 @@ def read_output_format(fields: Fields) -> OutputFormat:
     """The ``output`` of a manifest. Raises InvalidValueError naming the field."""
     name = fields.choice('decoder', DECODERS)
     decoder = _READERS[name](fields)
-    tensors = fields.mapping('tensors')
+    tensors = fields.mapping('tensors', optional=True)
     chosen = tuple(_tensor(tensors, role, k) for k, role in enumerate(decoder.roles))
     tensors.done()
     fields.done()

@@ -10,7 +10,7 @@ import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.vision.fields import Fields
+from visionscaling_ros.fields import Fields
 
 Lists = tuple[tuple[float, ...], ...]
 

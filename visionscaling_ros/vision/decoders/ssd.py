@@ -9,6 +9,7 @@ import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray, IntArray
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.fields import Fields
 from visionscaling_ros.vision.decoders.decoder import (
     SCORES,
     Candidates,
@@ -20,7 +21,6 @@ from visionscaling_ros.vision.decoders.decoder import (
     strongest,
 )
 from visionscaling_ros.vision.decoders.priors import Priors, read_priors
-from visionscaling_ros.vision.fields import Fields
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from visionscaling_ros.datatypes import FloatArray
+from visionscaling_ros.fields import Fields
 from visionscaling_ros.vision.decoders.decoder import (
     STRIDES_PX,
     Candidates,
@@ -16,7 +17,6 @@ from visionscaling_ros.vision.decoders.decoder import (
     sigmoid,
     strongest,
 )
-from visionscaling_ros.vision.fields import Fields
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from visionscaling_ros.datatypes import FloatArray
+from visionscaling_ros.fields import Fields
+from visionscaling_ros.vision.decoders.center_boxes import UNITS, corners_px
 from visionscaling_ros.vision.decoders.decoder import (
     SCORES,
     STRIDES_PX,
-    UNITS,
     Candidates,
     Task,
     cell_count,
-    check_shape,
-    corners,
 )
-from visionscaling_ros.vision.decoders.objectness import FIRST_CLASS, strongest_objects
-from visionscaling_ros.vision.decoders.scaling import to_pixels
-from visionscaling_ros.vision.fields import Fields
+from visionscaling_ros.vision.decoders.objectness import strongest_objects
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,9 @@ class Yolov5Decoder:
         """Candidates of the one image in ``tensors``; ModelError for another shape."""
         (predictions,) = tensors
         anchors = self.anchors_per_cell * cell_count(task, self.strides_px)
-        check_shape(
-            'predictions', predictions, (1, anchors, FIRST_CLASS + task.class_count), task
-        )
         rows, class_ids, scores = strongest_objects(
-            predictions[0], task, logits=self.scores == 'logit'
+            predictions, anchors, task, logits=self.scores == 'logit'
         )
-        boxes = to_pixels(predictions[0, rows, :4], self.boxes, task)
-        return Candidates(corners(boxes[:, :2], boxes[:, 2:]), scores, class_ids)
+        return Candidates(
+            corners_px(predictions[0, rows, :4], self.boxes, task), scores, class_ids
+        )

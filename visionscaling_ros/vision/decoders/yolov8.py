@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from visionscaling_ros.datatypes import FloatArray
+from visionscaling_ros.fields import Fields
+from visionscaling_ros.vision.decoders.center_boxes import UNITS, corners_px
 from visionscaling_ros.vision.decoders.decoder import (
     SCORES,
     STRIDES_PX,
-    UNITS,
     Candidates,
     Task,
     cell_count,
     check_shape,
-    corners,
     logit,
     sigmoid,
     strongest,
 )
-from visionscaling_ros.vision.decoders.scaling import to_pixels
-from visionscaling_ros.vision.fields import Fields
 
 _BOX = 4
 
@@ -56,7 +54,7 @@ class Yolov8Decoder:
         class_ids, columns, scores = strongest(
             predictions[0, _BOX:], logit(threshold) if logits else threshold, task.max_candidates
         )
-        boxes = to_pixels(predictions[0][:_BOX, columns].T, self.boxes, task)
+        boxes = predictions[0][:_BOX, columns].T
         return Candidates(
-            corners(boxes[:, :2], boxes[:, 2:]), sigmoid(scores) if logits else scores, class_ids
+            corners_px(boxes, self.boxes, task), sigmoid(scores) if logits else scores, class_ids
         )

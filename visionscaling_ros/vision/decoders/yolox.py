@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from visionscaling_ros.datatypes import FloatArray
+from visionscaling_ros.fields import Fields
 from visionscaling_ros.vision.decoders.decoder import (
     SCORES,
     STRIDES_PX,
     Candidates,
     Task,
     cell_count,
-    check_shape,
     corners,
     exponential,
     grid,
 )
-from visionscaling_ros.vision.decoders.objectness import FIRST_CLASS, strongest_objects
-from visionscaling_ros.vision.fields import Fields
+from visionscaling_ros.vision.decoders.objectness import strongest_objects
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,8 @@ class YoloxDecoder:
         """Candidates of the one image in ``tensors``; ModelError for another shape."""
         (predictions,) = tensors
         anchors = cell_count(task, self.strides_px)
-        check_shape(
-            'predictions', predictions, (1, anchors, FIRST_CLASS + task.class_count), task
-        )
         rows, class_ids, scores = strongest_objects(
-            predictions[0], task, logits=self.scores == 'logit'
+            predictions, anchors, task, logits=self.scores == 'logit'
         )
         centers, sizes = predictions[0, rows, :2], predictions[0, rows, 2:4]
         if not self.decoded:

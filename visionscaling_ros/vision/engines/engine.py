@@ -11,7 +11,7 @@ import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray
 from visionscaling_ros.errors import ModelError
-from visionscaling_ros.vision.fields import near
+from visionscaling_ros.fields import near
 
 ENGINES = ('torch', 'onnxruntime', 'openvino')
 

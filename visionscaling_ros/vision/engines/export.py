@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 from visionscaling_ros.vision.decoders.vsdet import VsdetDecoder
 from visionscaling_ros.vision.engines.extras import import_extra
 from visionscaling_ros.vision.letterbox import STRIDE_PX
+from visionscaling_ros.vision.whole_file import whole_file
 
 _EXAMPLE_PX = (256, 320)  # height, width: anything that is not a special case
 _MOST_CELLS = 128
@@ -32,17 +31,10 @@ def export_network(network: nn.Module, kind: str, path: Path) -> None:
 
     :param kind: one of ``EXPORT_FORMATS``.
     :raises ModelError: the packages that write ONNX are not installed.
+    :raises OSError: it cannot be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    try:
-        with torch.no_grad(), _silence():
-            EXPORT_FORMATS[kind](network, Path(partial))
-        os.replace(partial, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
+    with whole_file(path) as partial, torch.no_grad(), _silence():
+        EXPORT_FORMATS[kind](network, partial)
 
 
 def _example() -> tuple[Tensor]:

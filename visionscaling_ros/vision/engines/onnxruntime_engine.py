@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from typing import Any
+
 import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray
-from visionscaling_ros.errors import ModelError
+from visionscaling_ros.errors import InvalidValueError, ModelError
+from visionscaling_ros.vision.engines.devices import CUDA_PROVIDER
 from visionscaling_ros.vision.engines.engine import NetworkFile, single_precision
 from visionscaling_ros.vision.engines.extras import import_extra
 
 _ERRORS_ONLY = 3
+_CPU = 'CPUExecutionProvider'
 
 
 class OnnxRuntimeEngine:
@@ -27,9 +33,7 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        wanted = ['CUDAExecutionProvider'] if device.startswith('cuda') else []
-        there = ort.get_available_providers()
-        providers = [name for name in (*wanted, 'CPUExecutionProvider') if name in there]
+        providers = _providers(device, ort.get_available_providers())
         try:
             self._session = ort.InferenceSession(
                 str(network.path), options, providers=providers
@@ -55,3 +59,15 @@ class OnnxRuntimeEngine:
                 f'{tuple(batch.shape)} ({error})'
             ) from error
         return tuple(single_precision(output) for output in outputs)
+
+
+def _providers(device: str, there: Collection[str]) -> list[str | tuple[str, dict[str, Any]]]:
+    """What computes on a device, then what does the rest; raises InvalidValueError."""
+    if device == 'cpu':
+        return [_CPU]
+    gpu = re.fullmatch('cuda(?::([0-9]+))?', device)
+    if gpu is None or CUDA_PROVIDER not in there:
+        usable = CUDA_PROVIDER in there
+        allowed = 'cpu, cuda, cuda:N' if usable else 'cpu (onnxruntime has no CUDA here)'
+        raise InvalidValueError('device', device, allowed)
+    return [(CUDA_PROVIDER, {'device_id': int(gpu[1] or 0)}), _CPU]

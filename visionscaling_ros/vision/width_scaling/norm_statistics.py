@@ -21,8 +21,8 @@ def batch_norms(network: nn.Module) -> list[Any]:
     ]
 
 
-def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Replace running statistics by the averages over ``batches``; returns how many norms have any.
+def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Replace running statistics by the averages over ``batches``.
 
     Narrow networks see other statistics than the full one (Yu & Huang, ICCV 2019,
     arXiv:1903.05134, section 3.3). Weights do not change; a network without batch norms stays as it
@@ -33,7 +33,7 @@ def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> int:
     """
     norms = batch_norms(network)
     if not norms:
-        return 0
+        return
     modes = [(module, module.training) for module in network.modules()]
     momenta = [norm.momentum for norm in norms]
     network.eval()
@@ -54,4 +54,3 @@ def recalibrate_norms(network: nn.Module, batches: Iterable[Tensor]) -> int:
             module.training = training
     if count == 0:
         raise InvalidValueError('batches', 'none', 'one batch or more')
-    return len(norms)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from visionscaling_ros.vision.letterbox import STRIDE_PX
+from visionscaling_ros.vision.whole_file import whole_file
 
 _MOST_CELLS = 128
 # two sides that differ, neither a special case
@@ -20,7 +21,7 @@ def write_program(network: nn.Module, example: Tensor, path: Path, *, fixed_size
     """Write ``network`` for one image; returns whether for any height and width.
 
     Heights and widths are multiples of 32 px up to 4096 px where torch.export can prove that the
-    network takes them, else those of ``example``.
+    network takes them, else those of ``example``. The file is whole or not there.
 
     :param example: an input (1, C, H, W).
     :param fixed_size: do not try other sizes than that of ``example``.
@@ -30,7 +31,8 @@ def write_program(network: nn.Module, example: Tensor, path: Path, *, fixed_size
         program = None if fixed_size else _for_any_size(network, example)
         any_size = program is not None
         program = program or torch.export.export(network, (example,))
-        torch.export.save(program, path)
+        with whole_file(path) as partial:
+            torch.export.save(program, partial)
     return any_size
 
 

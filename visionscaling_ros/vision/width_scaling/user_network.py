@@ -58,6 +58,9 @@ def _made(source: str) -> nn.Module:
         raise InvalidValueError('network', source, f'a function that exists ({error})') from error
     finally:
         sys.path.remove(folder)
+    if isinstance(factory, nn.Module) or not callable(factory):
+        kind = type(factory).__name__
+        raise InvalidValueError('network', source, f'a function or class, not an object ({kind})')
     network = factory()
     if not isinstance(network, nn.Module):
         raise InvalidValueError(source, type(network).__name__, 'a function of an nn.Module')

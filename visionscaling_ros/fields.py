@@ -41,13 +41,19 @@ class Fields:
     def value(self, key: Hashable) -> object:
         """A field as it stands in the file; refused when it is missing."""
         if not self.has(key):
-            raise InvalidValueError(self.name_of(key), None, 'present')
+            misspelt = near(key, [other for other in self._content if other not in self._asked])
+            raise InvalidValueError(self.name_of(key), None, f'present{misspelt}')
         return self._content[key]
 
-    def mapping(self, key: str) -> Fields:
-        """A field that is a mapping itself; an empty one when it is missing."""
-        content = self.value(key) if self.has(key) else {}
+    def mapping(self, key: str, *, optional: bool = False) -> Fields:
+        """A field that is a mapping itself; where it is optional, an empty one when missing."""
+        content = {} if optional and not self.has(key) else self.value(key)
         return Fields(content, self._where, f'{self._path}.{key}' if self._path else key)
+
+    def mappings(self, key: str) -> list[Fields]:
+        """A list of mappings, at least one."""
+        path = f'{self._path}.{key}' if self._path else key
+        return [Fields(item, self._where, f'{path}[{k}]') for k, item in self.items(key)]
 
     def text(self, key: str) -> str:
         """A text that is not empty."""
@@ -167,24 +173,27 @@ def near(value: object, known: Collection[Hashable]) -> str:
     return f' (did you mean {close[0]!r}?)' if close else ''
 
 
-def read_fields(path: Path, name: str) -> Fields:
+def read_fields(path: Path, name: str, allowed: str = 'a readable YAML file') -> Fields:
     """The mapping a YAML file holds.
 
-    :param name: what the file is, for errors.
+    :param name: what the file is, for errors, as is ``allowed``.
     :raises InvalidValueError: there is no such file, it is no YAML, or a key is there twice.
     """
     try:
         content = yaml.load(path.read_text(encoding='utf-8'), _UniqueKeyLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InvalidValueError(name, str(path), f'a readable YAML file ({error})') from error
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no date
+        raise InvalidValueError(name, str(path), f'{allowed} ({error})') from error
     return Fields(content, str(path))
+
+
+_MERGE = 'tag:yaml.org,2002:merge'  # of the key <<
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Refuses a key that is there twice, which PyYAML lets win silently."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
         for place, key in enumerate(keys):
             if key in keys[:place]:
                 raise yaml.constructor.ConstructorError(
