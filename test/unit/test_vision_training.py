@@ -255,6 +255,18 @@ def test_refuses_two_lengths_and_none(tmp_path: Path) -> None:
             train(tmp_path / 'w', steps=steps, minutes=minutes)
 
 
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [('steps', 0), ('minutes', 0.0), ('minutes', math.nan), ('seed', -1)],
+)
+def test_refuses_lengths_and_seeds_that_make_no_sense(
+    option: str, value: float, tmp_path: Path
+) -> None:
+    options = {'steps': None, option: value} if option == 'minutes' else {option: value}
+    with pytest.raises(InvalidValueError, match=option):
+        train(tmp_path / 'w', **options)
+
+
 def test_a_small_data_set_is_in_the_pool_as_a_whole() -> None:
     class Numbered:
         class_names = ('car',)

@@ -67,6 +67,12 @@ class Trainer:
     ) -> None:
         if (steps is None) == (minutes is None):
             raise InvalidValueError('steps, minutes', (steps, minutes), 'exactly one of the two')
+        if steps is not None and steps < 1:
+            raise InvalidValueError('steps', steps, '1 or more')
+        if minutes is not None and not (math.isfinite(minutes) and minutes > 0.0):
+            raise InvalidValueError('minutes', minutes, 'above 0')
+        if seed < 0:
+            raise InvalidValueError('seed', seed, '0 or more')
         self._out = out
         self._checkpoint = out.with_suffix('.checkpoint.pt')
         self._log = out.with_suffix('.log.csv')
@@ -108,7 +114,8 @@ class Trainer:
     def _share(self) -> float:
         if self._steps is not None:
             return min(1.0, self._step / self._steps)
-        return min(1.0, self._elapsed_s / (self._seconds or 1.0))
+        assert self._seconds is not None
+        return min(1.0, self._elapsed_s / self._seconds)
 
     def _train_step(self, pool: PicturePool, share: float) -> None:
         """Largest, smallest and a random width on one batch (Yu and Huang, arXiv:1903.05134)."""
