@@ -22,6 +22,7 @@ from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 from visionscaling_ros.vision.detector import Detector
 from visionscaling_ros.vision.letterbox import fit
+from visionscaling_ros.vision.work_count import count_flops
 
 if TYPE_CHECKING:
     from torch import nn
@@ -224,12 +225,10 @@ def _row(
 def _gflops(network: nn.Module, input_size_px: int) -> float:
     """Floating-point operations of one image, a multiplication and an addition counted as two."""
     import torch  # noqa: PLC0415
-    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415
 
     geometry = fit(*IMAGE_PX, input_size_px)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.zeros(1, 3, geometry.height_px, geometry.width_px))
-    return 1e-9 * float(counter.get_total_flops())
+    images = torch.zeros(1, 3, geometry.height_px, geometry.width_px)
+    return 1e-9 * count_flops(lambda: network(images))
 
 
 def _middle(points: list[Point]) -> str:

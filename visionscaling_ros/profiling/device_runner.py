@@ -11,9 +11,9 @@ from visionscaling_ros.hardware.clock_guard import ClockGuard
 from visionscaling_ros.profiling.journal import Figures
 from visionscaling_ros.profiling.power_meter import PowerMeter
 from visionscaling_ros.profiling.schedule import Candidate, JpegVisit, PointVisit, Turn
-from visionscaling_ros.profiling.work_count import count_gflops
 from visionscaling_ros.vision.detector import Detector, detect
 from visionscaling_ros.vision.jpeg import encode_jpeg, resize_for_upload
+from visionscaling_ros.vision.work_count import frame_flops
 
 FRAMES_A_TURN = 4  # after one that is not counted: it finds the caches full of the last model
 IDLE_S = 0.1
@@ -95,7 +95,7 @@ class DeviceRunner:
         self._counted.add(key)
         try:
             detector = self._detector(candidate.model, 'torch')
-            gflops = count_gflops(detector, image_bgr, candidate.input_size_px)
+            gflops = 1e-9 * frame_flops(detector, image_bgr, candidate.input_size_px)
         except ModelError:  # neither torch nor its counter is needed to measure another engine
             return {}
         return {'gflops': (gflops,)} if gflops > 0.0 else {}

@@ -14,7 +14,6 @@ from typing import Any
 import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.flop_counter import FlopCounterMode
 
 from visionscaling_ros.datatypes import Detections, ImageArray
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
@@ -22,6 +21,7 @@ from visionscaling_ros.vision.accuracy import evaluate_map
 from visionscaling_ros.vision.accuracy_table import Accuracies, Accuracy
 from visionscaling_ros.vision.datasets import ClassMap, LabelledImages
 from visionscaling_ros.vision.detector import Detector
+from visionscaling_ros.vision.work_count import frame_flops
 
 PREFETCHED = 16  # pictures a worker is ahead: hides the slow ones
 
@@ -198,10 +198,7 @@ class _Pictures(Dataset[Any]):
 def _start(point: _Point, image: ImageArray) -> None:
     """Warm up, and count what the network computes for this picture."""
     point.detector.warm_up(point.input_size_px)
-    prepared = point.detector.preprocess(image, point.input_size_px)
-    with FlopCounterMode(display=False) as counter:
-        point.detector.forward(prepared)
-    point.flops = float(counter.get_total_flops()) or math.nan
+    point.flops = float(frame_flops(point.detector, image, point.input_size_px)) or math.nan
 
 
 @contextlib.contextmanager

@@ -47,6 +47,11 @@ class Letterbox:
         return boxes
 
 
+def padded_side_px(side_px: int) -> int:
+    """The next multiple of 32."""
+    return -(-side_px // STRIDE_PX) * STRIDE_PX
+
+
 def check_input_size(input_size_px: int) -> None:
     """Raise InvalidValueError unless ``input_size_px`` is a positive multiple of 32."""
     if input_size_px < STRIDE_PX or input_size_px % STRIDE_PX:
@@ -94,8 +99,8 @@ def fit(
     inner_width_px, inner_height_px = fitted_size_px(width_px, height_px, input_size_px)
     full_width_px = full_height_px = input_size_px
     if not square:
-        full_width_px = -(-inner_width_px // STRIDE_PX) * STRIDE_PX
-        full_height_px = -(-inner_height_px // STRIDE_PX) * STRIDE_PX
+        full_width_px = padded_side_px(inner_width_px)
+        full_height_px = padded_side_px(inner_height_px)
     return Letterbox(
         source_width_px=width_px,
         source_height_px=height_px,

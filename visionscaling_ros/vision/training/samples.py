@@ -12,8 +12,8 @@ from torch import Tensor
 from visionscaling_ros.datatypes import Detections, FloatArray, ImageArray
 from visionscaling_ros.vision.letterbox import (
     PADDING_VALUE,
-    STRIDE_PX,
     fitted_size_px,
+    padded_side_px,
     resize_image,
 )
 
@@ -45,7 +45,8 @@ def cut(
     image = resize_image(image, *full)
     room = [have - need for have, need in zip(inner, full, strict=True)]
     shift = [int(rng.integers(min(0, free), max(0, free) + 1)) for free in room]
-    picture = np.full((_padded(inner[1]), _padded(inner[0]), 3), PADDING_VALUE, np.uint8)
+    padded = padded_side_px(inner[1]), padded_side_px(inner[0]), 3
+    picture = np.full(padded, PADDING_VALUE, np.uint8)
     (left, right), (top, bottom) = (
         (max(0, at), min(at + need, have))
         for at, need, have in zip(shift, full, inner, strict=True)
@@ -72,10 +73,6 @@ def _recoloured(rng: np.random.Generator, picture: ImageArray) -> ImageArray:
     levels = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
     recoloured: ImageArray = cv2.LUT(picture, levels[:, None, :])
     return recoloured
-
-
-def _padded(side_px: int) -> int:
-    return -(-side_px // STRIDE_PX) * STRIDE_PX
 
 
 class PicturePool:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from visionscaling_ros.vision import work_count
 from visionscaling_ros.vision.letterbox import STRIDE_PX
 from visionscaling_ros.vision.whole_file import whole_file
 
@@ -49,6 +49,4 @@ def _for_any_size(network: nn.Module, example: Tensor) -> torch.export.ExportedP
 
 def count_flops(network: nn.Module, example: Tensor) -> int:
     """FLOP of a pass, a multiplication and an addition being two."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(example.clone())
-    return int(counter.get_total_flops())
+    return work_count.count_flops(lambda: network(example.clone()))
