@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections import defaultdict
@@ -19,6 +18,7 @@ from rich.table import Table
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.simulation.document import write_json
 from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 from visionscaling_ros.vision.detector import Detector
 from visionscaling_ros.vision.letterbox import fit
@@ -111,8 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     _print(rows, middle_point)
     print(f'first frame after a switch over the next one: {document["switch_ms"]} ms')
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(document, indent=2) + '\n', encoding='utf-8')
+        write_json(arguments.json, document)
         print(arguments.json)
     if arguments.plot:
         _plot(rows, arguments.plot)
