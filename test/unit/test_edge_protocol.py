@@ -28,7 +28,7 @@ def make_frame(**changes) -> OffloadFrame:
         'slot': 3,
         'model': 'tiny',
         'input_size_px': 320,
-        'jpeg': b'\xff\xd8 not really \xff\xd9',
+        'payload': b'\xff\xd8 not really \xff\xd9',
         'image_width_px': 640,
         'image_height_px': 480,
         'deadline_monotonic_s': 10.0,
@@ -56,7 +56,7 @@ def make_request(**changes):
 
 @given(jpeg=st.binary(max_size=2000), number=st.integers(0, 2**62), slot=st.integers(0, 2**62))
 def test_request_survives_the_wire(jpeg: bytes, number: int, slot: int) -> None:
-    sent = make_request(jpeg=jpeg, frame_number=number, slot=slot)
+    sent = make_request(payload=jpeg, frame_number=number, slot=slot)
     call = parse_request(service_pb2.ModelInferRequest.FromString(sent.SerializeToString()))
     assert (call.model, call.input_size_px, call.jpeg) == ('tiny', 320, jpeg)
     assert (call.robot_id, call.slot, call.frame_number, call.deadline_s) == (
@@ -80,7 +80,7 @@ def test_reply_survives_the_wire(count: int) -> None:
 
 
 def test_overhead_covers_what_protobuf_adds() -> None:
-    request = make_request(jpeg=bytes(20_000), frame_number=2**40, slot=2**40)
+    request = make_request(payload=bytes(20_000), frame_number=2**40, slot=2**40)
     added_bytes = request.ByteSize() - 20_000
     assert added_bytes < REQUEST_OVERHEAD_BYTES < 3 * added_bytes
 

@@ -99,7 +99,7 @@ def test_infers_in_one_worker_thread() -> None:
         async with serving(runner) as stub:
             assert runner.warm
             replies = await asyncio.gather(
-                *(stub.ModelInfer(request(jpeg=bytes(n))) for n in (3, 0, 1))
+                *(stub.ModelInfer(request(payload=bytes(n))) for n in (3, 0, 1))
             )
             counts = [len(parse_reply(reply, FRAME).detections) for reply in replies]
             assert counts == [3, 0, 1]
@@ -143,9 +143,9 @@ def test_bad_requests_are_named_and_harmless() -> None:
             for bad in (
                 request(model='huge'),
                 request(input_size_px=300),
-                request(jpeg=b'broken'),
-                request(jpeg=b'bug'),
-                request(jpeg=b'nan'),
+                request(payload=b'broken'),
+                request(payload=b'bug'),
+                request(payload=b'nan'),
                 service_pb2.ModelInferRequest(model_name='tiny'),
             ):
                 code, text = await refusal(stub.ModelInfer(bad))
@@ -216,17 +216,17 @@ def test_a_cancelled_request_is_not_run() -> None:
         runner = GatedRunner()
         async with serving(runner, max_jobs=2) as stub:
             runner.gate.clear()
-            first = asyncio.ensure_future(stub.ModelInfer(request(jpeg=b'1')))
+            first = asyncio.ensure_future(stub.ModelInfer(request(payload=b'1')))
             await until_entered(runner)
-            second = stub.ModelInfer(request(jpeg=b'2'))
+            second = stub.ModelInfer(request(payload=b'2'))
             while True:  # until it is queued: the next one is refused
-                probe = stub.ModelInfer(request(jpeg=b'x'), timeout=0.2)
+                probe = stub.ModelInfer(request(payload=b'x'), timeout=0.2)
                 if (await refusal(probe))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED:
                     break
             second.cancel()
             # Its place is free again: a third is taken instead of refused.
             while True:
-                third = asyncio.ensure_future(stub.ModelInfer(request(jpeg=b'3')))
+                third = asyncio.ensure_future(stub.ModelInfer(request(payload=b'3')))
                 await asyncio.wait({third}, timeout=0.2)
                 if not third.done():
                     break

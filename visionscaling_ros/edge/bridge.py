@@ -330,4 +330,4 @@ class EdgeBridge:
 
 
 def _upload_bytes(frame: OffloadFrame) -> int:
-    return len(frame.jpeg) + REQUEST_OVERHEAD_BYTES
+    return len(frame.payload) + REQUEST_OVERHEAD_BYTES

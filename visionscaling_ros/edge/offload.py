@@ -35,21 +35,24 @@ class OffloadError(EdgeError):
 class OffloadFrame:
     """One frame for the edge server.
 
-    ``jpeg`` is the image resized so that its longer side is ``input_size_px``, without padding;
-    ``image_width_px`` and ``image_height_px`` are those of the source image; the deadline is on
-    ``time.monotonic()``. A ``spare`` frame is sent only while nothing else is to be. Raises
-    InvalidValueError.
+    ``payload`` is a JPEG of the image resized so that its longer side is ``input_size_px``, without
+    padding, or, with ``tensor_shape``, the bytes of the float32 tensor the network reads.
+    ``image_width_px`` and ``image_height_px`` are those of the source image, ``stamp_ns`` is its
+    stamp on the ROS clock; the deadline is on ``time.monotonic()``. A ``spare`` frame is sent only
+    while nothing else is to be. Raises InvalidValueError.
     """
 
     frame_number: int
     slot: int
     model: str
     input_size_px: int
-    jpeg: bytes
+    payload: bytes
     image_width_px: int
     image_height_px: int
     deadline_monotonic_s: float
     spare: bool = False
+    stamp_ns: int = 0
+    tensor_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.deadline_monotonic_s):

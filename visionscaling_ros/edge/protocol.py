@@ -66,7 +66,7 @@ def build_request(frame: OffloadFrame, *, robot_id: str, deadline_s: float) -> A
     """The ModelInferRequest that carries ``frame``."""
     request = service_pb2.ModelInferRequest(model_name=frame.model, id=str(frame.frame_number))
     request.inputs.add(name='image', datatype='BYTES', shape=[1])
-    request.raw_input_contents.append(struct.pack('<I', len(frame.jpeg)) + frame.jpeg)
+    request.raw_input_contents.append(struct.pack('<I', len(frame.payload)) + frame.payload)
     request.parameters['slot'].int64_param = frame.slot
     request.parameters['frame_number'].int64_param = frame.frame_number
     request.parameters['input_size_px'].int64_param = frame.input_size_px

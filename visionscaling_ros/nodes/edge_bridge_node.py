@@ -147,7 +147,7 @@ class EdgeBridgeNode(ManagedNode):
                 slot=label.slot,
                 model=label.model,
                 input_size_px=label.size,
-                jpeg=bytes(message.data),
+                payload=bytes(message.data),
                 image_width_px=label.width,
                 image_height_px=label.height,
                 deadline_monotonic_s=label.deadline,
