@@ -20,6 +20,8 @@ MAY_IMPORT = {
     'simulation': {'control', 'vision', 'edge', 'hardware'},
     'demo': {'vision'},
     'profiling': {'vision', 'hardware', 'simulation'},
+    'serving': {'vision', 'edge'},
+    'trials': {'vision', 'edge', 'serving', 'graph'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
 

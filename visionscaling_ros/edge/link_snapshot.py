@@ -14,16 +14,23 @@ class LinkSnapshot:
     """
 
     server: str
+    server_rank: int
     reachable: bool
     circuit: str
     tx_rate_bps: float
     goodput_bps: float
     capacity_bps: float
+    capacity_low_bps: float
+    capacity_high_bps: float
     capacity_age_s: float
     rtt_s: float
+    rtt_deviation_s: float
+    loss: float
+    loss_high: float
     server_queue_s: float
     server_compute_s: float
     server_share: float
+    server_share_age_s: float
     in_flight: int
     accepted: int
     answered: int

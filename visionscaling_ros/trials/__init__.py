@@ -1,0 +1,1 @@
+"""What puts the edge path to the test: faults, load, fuzzing, fair shares."""
