@@ -46,9 +46,11 @@ setup(
     install_requires=[
         'faster-coco-eval>=1.6,<2',
         'grpcio>=1.60,<2',
+        'grpcio-health-checking>=1.60,<2',
         'matplotlib>=3.7,<4',
         'numpy>=1.26,<3',
         'opencv-python-headless>=4.9,<6',
+        'prometheus-client>=0.20,<1',
         'psutil>=5.9',
         'pyyaml>=6,<7',
         'rich>=13,<16',
@@ -60,6 +62,7 @@ setup(
     extras_require={
         'onnx': ['onnxruntime>=1.18,<2', 'onnx>=1.16,<2', 'onnxscript>=0.5,<1'],
         'openvino': ['openvino>=2024.4', 'onnx>=1.16,<2', 'onnxscript>=0.5,<1'],
+        'ray': ['ray[serve]>=2.59,<3'],
     },
     entry_points={'console_scripts': [f'visionscaling = {PACKAGE}.cli.main:main']},
     zip_safe=False,

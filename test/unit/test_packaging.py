@@ -64,7 +64,7 @@ def test_versions_are_pinned(name):
         assert PINNED.fullmatch(line), line
 
 
-@pytest.mark.parametrize('name', ['base.txt', 'build.txt', 'dev.txt', 'engines.txt'])
+@pytest.mark.parametrize('name', ['base.txt', 'build.txt', 'dev.txt', 'engines.txt', 'ray.txt'])
 def test_every_requirement_has_a_version_in_the_constraints(name):
     pinned = {name_of(line) for line in lines_of('constraints.txt')}
     assert {name_of(line) for line in lines_of(name)} <= pinned
@@ -80,7 +80,7 @@ def test_run_time_requirements_are_those_of_setup_py_and_are_explained():
     )
     assert sorted(in_setup) == sorted(lines_of('base.txt'))
     explained = (ROOT / 'docs' / 'dependencies.md').read_text()
-    for name in ('base.txt', 'build.txt', 'dev.txt', 'engines.txt'):
+    for name in ('base.txt', 'build.txt', 'dev.txt', 'engines.txt', 'ray.txt'):
         for requirement in lines_of(name):
             assert f'`{name_of(requirement)}' in explained, requirement
 
