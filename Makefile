@@ -10,7 +10,7 @@ DEMO_OPTIONS = $(if $(DURATION),--duration '$(DURATION)') $(if $(VIDEO),--video 
 # given on the command line, as in: make bench TRACES=folder
 TRACES ?= config/traces
 
-.PHONY: help setup demo test lint bench bench-graph clean
+.PHONY: help setup demo test lint bench bench-graph bench-edge faults fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,12 +21,16 @@ help:
 	@echo 'make bench        all policies in simulated worlds, in minutes; writes docs/results.md'
 	@echo '                  option: TRACES=folder of recorded uplinks'
 	@echo 'make bench-graph  loss, latency and CPU of the frame path (ARGS=... goes to the command)'
+	@echo 'make bench-edge   pacing, capacity, overhead, throughput and fairness of the way to the edge'
+	@echo '                  options: TRACES=folder of recorded uplinks, ARGS=...'
+	@echo 'make faults       a running robot through hundreds of faults (COUNT=faults)'
+	@echo 'make fuzz         an edge server under attack for MINUTES=minutes'
 	@echo 'make setup        only the set-up that each of these does first'
 	@echo 'make clean        remove all that the set-up made'
 	@echo 'PYTHON=python3.12 names another Python (3.10 to 3.14)'
 
 # Told while make reads this file, because a recipe that fails adds a line of make's own.
-ifneq ($(filter setup demo test lint bench bench-graph,$(MAKECMDGOALS)),)
+ifneq ($(filter setup demo test lint bench bench-graph bench-edge faults fuzz,$(MAKECMDGOALS)),)
 ifeq ($(shell command -v $(PYTHON)),)
 $(error set-up: $(PYTHON) is missing: install Python 3.10 to 3.14)
 endif
@@ -58,6 +62,12 @@ bench: setup
 
 bench-graph: setup
 	@$(IN_ENVIRONMENT) visionscaling bench-graph $(ARGS)
+
+faults: setup
+	@$(IN_ENVIRONMENT) visionscaling faults $(if $(COUNT),--count '$(COUNT)') --json out/faults/faults.json $(ARGS)
+
+fuzz: setup
+	@$(IN_ENVIRONMENT) visionscaling fuzz-server $(if $(MINUTES),--minutes '$(MINUTES)') --json out/fuzz/fuzz.json $(ARGS)
 
 clean:
 	rm -rf .venv build install log

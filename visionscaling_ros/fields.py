@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from collections.abc import Collection, Hashable
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from visionscaling_ros.errors import InvalidValueError
 
@@ -179,8 +178,10 @@ def read_fields(path: Path, name: str, allowed: str = 'a readable YAML file') ->
     :param name: what the file is, for errors, as is ``allowed``.
     :raises InvalidValueError: there is no such file, it is no YAML, or a key is there twice.
     """
+    import yaml  # noqa: PLC0415  (fields that come from elsewhere, as on other servers, need none)
+
     try:
-        content = yaml.load(path.read_text(encoding='utf-8'), _UniqueKeyLoader)
+        content = yaml.load(path.read_text(encoding='utf-8'), _unique_key_loader())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no date
         raise InvalidValueError(name, str(path), f'{allowed} ({error})') from error
     return Fields(content, str(path))
@@ -189,15 +190,22 @@ def read_fields(path: Path, name: str, allowed: str = 'a readable YAML file') ->
 _MERGE = 'tag:yaml.org,2002:merge'  # of the key <<
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Refuses a key that is there twice, which PyYAML lets win silently."""
+@functools.cache
+def _unique_key_loader() -> Any:
+    import yaml  # noqa: PLC0415
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f'{key!r} is there twice', node.start_mark
-                )
-        content: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return content
+    class UniqueKeyLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+        """Refuses a key that is there twice, which PyYAML lets win silently."""
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+            named = [key for key, _ in node.value if key.tag != _MERGE]
+            keys = [self.construct_object(key, deep=True) for key in named]
+            for place, key in enumerate(keys):
+                if key in keys[:place]:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f'{key!r} is there twice', node.start_mark
+                    )
+            content: dict[Hashable, Any] = super().construct_mapping(node, deep)
+            return content
+
+    return UniqueKeyLoader

@@ -9,13 +9,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import random
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,26 +20,11 @@ from typing import Any
 
 from graph_observer import TIMEOUT_S, Observer, Watch
 
-__all__ = ['TIMEOUT_S', 'Graph', 'Observer', 'Process', 'Watch', 'private_domain', 'private_graph']
+from visionscaling_ros.graph.private_domain import in_private_domain
+
+__all__ = ['TIMEOUT_S', 'Graph', 'Observer', 'Process', 'Watch', 'private_graph']
 
 STOP_TIMEOUT_S = 15.0
-DOMAINS = range(10, 100)  # above 101 a domain's ports overlap the kernel's ephemeral ones
-
-
-@contextlib.contextmanager
-def private_domain() -> Iterator[int]:
-    """A ROS_DOMAIN_ID no other test run on this machine has at the same time."""
-    folder = Path(tempfile.gettempdir()) / f'visionscaling_ros-test-domains-{os.getuid()}'
-    folder.mkdir(exist_ok=True)
-    for domain in random.sample(DOMAINS, len(DOMAINS)):
-        with (folder / str(domain)).open('w') as lock_file:
-            try:
-                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            yield domain
-            return
-    raise RuntimeError('every test domain is taken')
 
 
 class Process:
@@ -191,26 +173,12 @@ class Graph:
 @contextlib.contextmanager
 def private_graph(folder: Path) -> Iterator[Graph]:
     """A graph in a domain of its own; nothing of it is left afterwards."""
-    with private_domain() as domain, _discovery_on_localhost():
+    with in_private_domain() as domain:
         graph = Graph(domain, folder)
         try:
             yield graph
         finally:
             graph.close()
-
-
-@contextlib.contextmanager
-def _discovery_on_localhost() -> Iterator[None]:
-    name = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
-    before = os.environ.get(name)
-    os.environ[name] = 'LOCALHOST'
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _as_yaml(value: Any) -> str:

@@ -6,14 +6,20 @@ It finds the brightest byte of the payload, so a result depends on what arrived.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from visionscaling_ros.edge.model_runner import RunResult, Workload
+from visionscaling_ros.edge.protocol import InferCall
 from visionscaling_ros.edge.relative_detections import RelativeDetections
 from visionscaling_ros.edge.server import EdgeServer
+from visionscaling_ros.edge.tensor_model import TensorSpec
 
 
 class BrightestByte:
+    """A ModelRunner for JPEGs, of which it needs only the bytes."""
+
     model_names = ('tiny',)
 
     def class_names(self, model: str) -> tuple[str, ...]:
@@ -22,10 +28,19 @@ class BrightestByte:
     def input_sizes_px(self, model: str) -> tuple[int, ...]:
         return (320,)
 
-    def warm_up(self) -> None:
-        pass
+    def tensor_spec(self, model: str) -> TensorSpec | None:
+        return None
 
-    def run(self, model: str, input_size_px: int, jpeg: bytes) -> RelativeDetections:
+    def workload(self, call: InferCall) -> Workload:
+        return Workload(call.model, call.input_size_px, call.input_size_px)
+
+    def warm_up(self) -> Mapping[Workload, float]:
+        return {Workload('tiny', 320, 320): 1e-5}
+
+    def run(self, model: str, calls: Sequence[InferCall]) -> list[RunResult]:
+        return [self._brightest(call.jpeg or b'\0') for call in calls]
+
+    def _brightest(self, jpeg: bytes) -> RelativeDetections:
         brightest = int(np.frombuffer(jpeg, np.uint8).max())
         box = np.array([[0.0, 0.0, 0.5, 1.0]], np.float32)
         return RelativeDetections(box, np.array([1.0], np.float32), np.array([brightest]))

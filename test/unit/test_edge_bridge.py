@@ -17,7 +17,8 @@ from visionscaling_ros.edge.offload import (
     OffloadFrame,
     OffloadOutcome,
 )
-from visionscaling_ros.edge.protocol import EdgeReply
+from visionscaling_ros.edge.pacer import Pacer
+from visionscaling_ros.edge.protocol import REQUEST_OVERHEAD_BYTES, EdgeReply
 from visionscaling_ros.edge.relative_detections import RelativeDetections
 from visionscaling_ros.errors import InvalidValueError
 
@@ -39,16 +40,34 @@ def make_reply() -> EdgeReply:
 class HandDrivenClient:
     """An EdgeClient whose server is the test: it takes requests and answers them as it likes."""
 
-    address = 'test:1'
-
-    def __init__(self) -> None:
+    def __init__(self, address: str = 'test:1') -> None:
+        self.address = address
         self.requests: queue.Queue[tuple[OffloadFrame, Callable]] = queue.Queue()
         self.probes = 0
         self.alive = True
         self.closed = threading.Event()
 
+    def attach(self, pacer: Pacer) -> None:
+        self.pacer = pacer
+
     def submit(self, frame, timeout_s, on_reply) -> None:
+        self.pacer.take(len(frame.payload) + REQUEST_OVERHEAD_BYTES)
         self.requests.put((frame, on_reply))
+
+    def counters(self, timeout_s: float) -> dict:
+        return {}
+
+    def wire_times(self, asked_s: float, heard_s: float) -> tuple[float, float]:
+        return asked_s, heard_s
+
+    def drop_stuck(self) -> None:
+        pass
+
+    def drop_silent(self, since_s: float) -> None:
+        pass
+
+    def tcp_info(self) -> None:
+        return None
 
     def probe(self, timeout_s: float) -> float:
         self.probes += 1
@@ -63,6 +82,13 @@ class HandDrivenClient:
         return self.requests.get(timeout=PATIENCE_S)
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.002)
+
+
 class Rig:
     def __init__(self, **options) -> None:
         self.client = HandDrivenClient()
@@ -74,10 +100,7 @@ class Rig:
         return self.outcomes.get(timeout=PATIENCE_S)
 
     def wait_until_circuit(self, state: str) -> None:
-        deadline_s = time.monotonic() + PATIENCE_S
-        while self.bridge.snapshot().circuit != state:
-            assert time.monotonic() < deadline_s, self.bridge.snapshot()
-            time.sleep(0.002)
+        wait_until(lambda: self.bridge.snapshot().circuit == state)
 
 
 @pytest.fixture
@@ -261,6 +284,123 @@ def test_closing_fails_everything_and_leaves_no_thread() -> None:
     snapshot = rig.bridge.snapshot()
     assert (snapshot.accepted, snapshot.failed, snapshot.in_flight) == (7, 7, 0)
     assert threading.active_count() == before
+
+
+def test_frames_go_to_the_next_server_while_the_first_is_away() -> None:
+    first, second = HandDrivenClient('first:1'), HandDrivenClient('second:1')
+    first.alive = False
+    outcomes: queue.Queue[OffloadOutcome] = queue.Queue()
+    bridge = EdgeBridge(first, second, on_outcome=outcomes.put, probe_interval_s=0.02)
+    try:
+        wait_until(lambda: bridge.snapshot().circuit == 'closed')
+        assert bridge.snapshot().server_rank == 1
+        bridge.submit(make_frame(0))
+        second.take()[1](make_reply())
+        assert outcomes.get(timeout=PATIENCE_S).answered
+        statuses = bridge.servers()
+        assert [status.address for status in statuses] == ['first:1', 'second:1']
+        assert [status.problem for status in statuses] == ['away', '']
+        first.alive = True
+        wait_until(lambda: bridge.snapshot().server == 'first:1')
+        bridge.submit(make_frame(1))
+        first.take()[1](make_reply())
+        assert outcomes.get(timeout=PATIENCE_S).answered
+    finally:
+        bridge.close()
+
+
+def test_a_frame_that_fails_comes_back_instead_of_going_to_another_server() -> None:
+    first, second = HandDrivenClient('first:1'), HandDrivenClient('second:1')
+    outcomes: queue.Queue[OffloadOutcome] = queue.Queue()
+    bridge = EdgeBridge(first, second, on_outcome=outcomes.put, probe_interval_s=0.02)
+    try:
+        wait_until(lambda: bridge.snapshot().server == 'first:1')
+        wait_until(lambda: bridge.snapshot().circuit == 'closed')
+        bridge.submit(make_frame(0))
+        first.take()[1](OffloadError(FailureReason.UNAVAILABLE, 'connection refused'))
+        outcome = outcomes.get(timeout=PATIENCE_S)
+        assert (outcome.reason, outcome.message) == ('unavailable', 'connection refused')
+        assert second.requests.empty()
+    finally:
+        bridge.close()
+
+
+def test_other_servers_take_over_at_run_time_and_every_frame_has_its_outcome(rig: Rig) -> None:
+    before = threading.active_count()
+    rig.bridge.submit(make_frame(0))
+    old = rig.client
+    _, on_reply = old.take()
+    new = HandDrivenClient('new:1')
+    rig.bridge.set_clients(new)
+    assert old.closed.is_set()
+    on_reply(OffloadError(FailureReason.SHUTDOWN, 'closed'))
+    assert rig.outcome().reason == 'shutdown'
+    wait_until(lambda: rig.bridge.snapshot().circuit == 'closed')
+    assert rig.bridge.snapshot().server == 'new:1'
+    rig.bridge.submit(make_frame(1))
+    new.take()[1](make_reply())
+    assert rig.outcome().answered
+    snapshot = rig.bridge.snapshot()
+    assert (snapshot.accepted, snapshot.answered, snapshot.failed) == (2, 1, 1)
+    for _ in range(100):
+        rig.bridge.set_clients(HandDrivenClient())
+    assert threading.active_count() == before
+
+
+def test_a_closed_bridge_closes_the_clients_it_is_given(rig: Rig) -> None:
+    rig.bridge.close()
+    late = HandDrivenClient()
+    rig.bridge.set_clients(late)
+    assert late.closed.is_set()
+
+
+def test_a_bridge_needs_a_server() -> None:
+    with pytest.raises(InvalidValueError, match='clients'):
+        EdgeBridge(on_outcome=print)
+
+
+def test_a_server_that_does_not_let_the_robot_in_is_not_sent_to() -> None:
+    rig = Rig(probe_interval_s=60.0)
+    try:
+        rig.wait_until_circuit('half_open')
+        rig.bridge.submit(make_frame(0))
+        rig.client.take()[1](OffloadError(FailureReason.UNAUTHORIZED, 'no such token'))
+        assert rig.outcome().reason == 'unauthorized'
+        assert rig.bridge.servers()[0].problem == 'no such token'
+        rig.bridge.submit(make_frame(1))
+        assert rig.outcome().reason == 'edge_unreachable'
+        assert rig.client.requests.empty()
+    finally:
+        rig.bridge.close()
+
+
+def test_more_may_be_on_their_way_at_once(rig: Rig) -> None:
+    rig.bridge.set_max_in_flight(1)
+    rig.bridge.submit(make_frame(0))
+    rig.client.take()
+    rig.bridge.submit(make_frame(1))
+    rig.bridge.set_max_in_flight(2)
+    assert rig.client.take()[0].frame_number == 1
+
+
+def test_a_frame_the_pace_would_make_late_is_not_begun(rig: Rig) -> None:
+    rig.bridge.set_tx_rate_bps(8000.0)  # 1000 bytes a slot of a second
+    rig.bridge.submit(make_frame(0, size_bytes=10_000, left_s=0.3))
+    assert rig.outcome().reason == 'deadline'
+    assert rig.client.requests.empty()
+    assert rig.bridge.snapshot().sent_bytes == 0
+
+
+def test_signs_of_life_are_asked_for_rarely_while_nothing_is_sent() -> None:
+    rig = Rig(idle_probe_interval_s=60.0)
+    try:
+        rig.wait_until_circuit('closed')
+        probes = rig.client.probes
+        assert rig.bridge.snapshot().reachable
+        rig.bridge.submit(make_frame(0))
+        wait_until(lambda: rig.client.probes > probes + 3)  # 0.02 s apart again
+    finally:
+        rig.bridge.close()
 
 
 @pytest.mark.parametrize('left_s', [math.inf, math.nan])

@@ -72,7 +72,16 @@ def test_bad_arguments_end_with_one_line(capfd: pytest.CaptureFixture[str]) -> N
             '--threads = 0': ('--threads', '0'),
             "model = 'huge'": ('--models', 'huge'),
             "manifest = 'none.yaml'": ('--manifest', 'none.yaml'),
-            'cannot listen on no.such.host.invalid:8001': ('--host', 'no.such.host.invalid'),
+            'cannot listen on no.such.host.invalid:8001': (
+                '--insecure',
+                '--host',
+                'no.such.host.invalid',
+            ),
+            "host = '0.0.0.0'": ('--host', '0.0.0.0'),
+            '--metrics-port = -1': ('--metrics-port', '-1'),
+            'requests_per_second = 0.0': ('--max-requests-per-second', '0'),
+            "tls_certificate = 'none.pem'": ('--tls-certificate', 'none.pem'),
+            "tokens = 'none.yaml'": ('--tokens', 'none.yaml'),
         }
         for named, arguments in cases.items():
             assert main(['edge-server', *arguments]) == 2
@@ -80,3 +89,36 @@ def test_bad_arguments_end_with_one_line(capfd: pytest.CaptureFixture[str]) -> N
             assert named in said.err
             assert len(said.err.splitlines()) == 1
             assert said.out == ''
+
+
+def test_an_inference_engine_is_not_a_server_engine(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(['edge-server', '--engine', 'onnxruntime'])
+    assert 'use --inference-engine onnxruntime' in capfd.readouterr().err
+
+
+def test_a_full_disk_stops_neither_the_server_nor_its_end() -> None:
+    with open('/dev/full', 'w') as full, socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        program = subprocess.Popen(
+            command('--port', str(port), '--models', 'vsdet_n', '--host', '0.0.0.0', '--insecure'),
+            stdout=full,
+            stderr=full,
+        )
+    try:
+        client = GrpcEdgeClient(f'127.0.0.1:{port}')
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                client.probe(1.0)
+                break
+            except OffloadError:
+                assert program.poll() is None
+                assert time.monotonic() < deadline_s
+        client.close()
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(PATIENCE_S) == 0
+    finally:
+        program.kill()
+        program.wait()

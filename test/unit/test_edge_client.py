@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+from edge_secrets import Authority, Pair, write_private
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from visionscaling_ros.edge.client import GrpcEdgeClient
+from visionscaling_ros.edge.credentials import ClientCredentials
 from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
 from visionscaling_ros.edge.protocol import EdgeReply, build_reply, parse_request
 from visionscaling_ros.edge.relative_detections import RelativeDetections
@@ -98,7 +103,7 @@ def test_submit_does_not_wait_and_replies_may_overtake(
     gate = threading.Event()
 
     def answer(request, context):
-        if request.id == '0':
+        if request.id == '0-0':
             gate.wait(PATIENCE_S)
         return build_reply(request, EdgeReply(FOUND, 0.0, 0.0, 1.0))
 
@@ -240,3 +245,112 @@ def test_closing_answers_what_is_in_flight(client: GrpcEdgeClient, servicer: Ser
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(InvalidValueError, match='HOST:PORT'):
         GrpcEdgeClient(address)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@contextlib.contextmanager
+def secure_client(
+    servicer: Servicer, pair: Pair, credentials: ClientCredentials
+) -> Iterator[GrpcEdgeClient]:
+    server = grpc.server(ThreadPoolExecutor(2))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    identity = grpc.ssl_server_credentials([(pair.key.read_bytes(), pair.certificate.read_bytes())])
+    port = server.add_secure_port('127.0.0.1:0', identity)
+    server.start()
+    client = GrpcEdgeClient(f'127.0.0.1:{port}', credentials=credentials)
+    try:
+        yield client
+    finally:
+        client.close()
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize(('name', 'server_name'), [('127.0.0.1', ''), ('edge.box', 'edge.box')])
+def test_encryption_is_between_grpc_and_the_server(
+    servicer: Servicer, authority: Authority, name: str, server_name: str
+) -> None:
+    credentials = ClientCredentials(ca_file=authority.file, server_name=server_name)
+    with secure_client(servicer, authority.issue('server', name), credentials) as client:
+        assert isinstance(ask(client), EdgeReply)
+
+
+@pytest.mark.parametrize(
+    ('name', 'expired', 'words'),
+    [('other.box', False, 'for another name'), ('127.0.0.1', True, 'certificate has expired')],
+)
+def test_a_certificate_that_is_not_good_is_named(
+    servicer: Servicer, authority: Authority, name: str, expired: bool, words: str
+) -> None:
+    pair = authority.issue('server', name, expired=expired)
+    credentials = ClientCredentials(ca_file=authority.file)
+    with secure_client(servicer, pair, credentials) as client:
+        for _ in range(2):
+            with pytest.raises(OffloadError, match=f'TLS failed: .*{words}') as failure:
+                client.probe(PATIENCE_S)
+            assert failure.value.reason is FailureReason.UNAVAILABLE
+            assert 'unix' not in str(failure.value)
+
+
+def test_a_token_goes_with_every_request_and_may_be_replaced(
+    servicer: Servicer, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    def answer(request, context):
+        seen.append(dict(context.invocation_metadata())['authorization'])
+        if seen[-1] != 'Bearer good':
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, 'no such token')
+        return build_reply(request, EdgeReply(FOUND, 0.0, 0.0, 1.0))
+
+    servicer.answer = answer
+    token = write_private(tmp_path / 'token', 'old')
+    server = grpc.server(ThreadPoolExecutor(2))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port('127.0.0.1:0')
+    server.start()
+    client = GrpcEdgeClient(f'127.0.0.1:{port}', credentials=ClientCredentials(token_file=token))
+    try:
+        assert reason_of(ask(client)) is FailureReason.UNAUTHORIZED
+        write_private(token, 'good')
+        client.probe(PATIENCE_S)
+        assert isinstance(ask(client), EdgeReply)
+        assert seen == ['Bearer old', 'Bearer good']
+        token.unlink()
+        with pytest.raises(OffloadError, match='token_file') as failure:
+            client.probe(PATIENCE_S)
+        assert failure.value.reason is FailureReason.UNAUTHORIZED
+    finally:
+        client.close()
+        server.stop(None).wait()
+
+
+def test_a_server_without_statistics_is_no_failure_of_the_client(client: GrpcEdgeClient) -> None:
+    with pytest.raises(OffloadError, match='UNIMPLEMENTED'):
+        client.counters(PATIENCE_S)
+
+
+def test_closing_leaves_no_thread_and_no_file(servicer: Servicer) -> None:
+    server = grpc.server(ThreadPoolExecutor(2))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port('127.0.0.1:0')
+    server.start()
+
+    def used() -> tuple[int, int]:
+        return threading.active_count(), len(os.listdir('/proc/self/fd'))
+
+    before = (0, 0)
+    for round_number in range(100):
+        if round_number == 20:
+            before = used()
+        made = GrpcEdgeClient(f'127.0.0.1:{port}')
+        made.probe(PATIENCE_S)
+        made.close()
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not all(now <= was + 2 for now, was in zip(used(), before, strict=True)):
+        assert time.monotonic() < give_up_s, (before, used())
+        time.sleep(0.05)
+    server.stop(None).wait()

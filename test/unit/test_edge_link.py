@@ -60,8 +60,8 @@ def tiny_server(port: int = 0) -> Iterator[Program]:
 @contextlib.contextmanager
 def shaped_link(target: str, trace: str) -> Iterator[Program]:
     program = Program(
-        *('-c', COMMAND, 'shape-link', '--listen', '127.0.0.1:0'),
-        *('--target', target, '--trace', trace),
+        *('-c', COMMAND, 'link', '--listen', '127.0.0.1:0'),
+        *('--to', target, '--trace', trace),
     )
     try:
         yield program
@@ -330,7 +330,7 @@ def test_both_ends_stop_cleanly_with_a_connection_open(number: int) -> None:
             assert server.stop(number) == 0
 
 
-def test_shape_link_names_what_is_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_link_names_what_is_wrong(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
         cases = {
@@ -339,8 +339,8 @@ def test_shape_link_names_what_is_wrong(tmp_path: Path, capfd: pytest.CaptureFix
             'missing.csv': ('127.0.0.1:0', str(tmp_path / 'missing.csv')),
         }
         for named, (listen, trace) in cases.items():
-            arguments = ['--listen', listen, '--target', '127.0.0.1:1', '--trace', trace]
-            assert main(['shape-link', *arguments]) == 2
+            arguments = ['--listen', listen, '--to', '127.0.0.1:1', '--trace', trace]
+            assert main(['link', *arguments]) == 2
             said = capfd.readouterr()
             assert named in said.err
             assert len(said.err.splitlines()) == 1

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -11,58 +10,17 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc
+from edge_gated_runner import PATIENCE_S, GatedRunner
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from visionscaling_ros.edge.offload import OffloadFrame
 from visionscaling_ros.edge.protocol import build_request, parse_reply
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.robot_shares import ACTIVE_S, RobotShares
 from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.errors import EdgeError, ImageFormatError, ModelError
+from visionscaling_ros.edge.service import SERVICE
+from visionscaling_ros.errors import EdgeError
 
-PATIENCE_S = 20.0
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)
-
-
-class GatedRunner:
-    """A ModelRunner that detects one object per payload byte, as soon as its gate is open."""
-
-    model_names = ('tiny', 'small')
-
-    def __init__(self) -> None:
-        self.warm = False
-        self.ran: list[bytes] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.entered = threading.Event()
-        self.threads: set[int] = set()
-
-    def class_names(self, model: str) -> tuple[str, ...]:
-        return ('car', 'van')
-
-    def input_sizes_px(self, model: str) -> tuple[int, ...]:
-        return (128, 320)
-
-    def warm_up(self) -> None:
-        self.warm = True
-
-    def run(self, model: str, input_size_px: int, jpeg: bytes) -> RelativeDetections:
-        self.threads.add(threading.get_ident())
-        self.entered.set()
-        assert self.gate.wait(PATIENCE_S)
-        self.ran.append(jpeg)
-        if jpeg == b'broken':
-            raise ImageFormatError('no JPEG in 6 bytes')
-        if jpeg == b'bug':
-            raise ZeroDivisionError
-        if jpeg == b'nan':
-            raise ModelError('tiny.yaml: model tiny: not finite')
-        count = len(jpeg)
-        return RelativeDetections(
-            np.tile(np.array([0, 0, 0.5, 1], np.float32), (count, 1)),
-            np.full(count, 0.5, np.float32),
-            np.arange(count),
-        )
 
 
 @contextlib.asynccontextmanager
@@ -156,9 +114,7 @@ def test_bad_requests_are_named_and_harmless() -> None:
                 'no JPEG in 6 bytes': 'INVALID_ARGUMENT',
                 'ZeroDivisionError()': 'INTERNAL',
                 'tiny.yaml: model tiny: not finite': 'INTERNAL',
-                'parameter input_size_px is None, allowed: a number from 1 to 65536': (
-                    'INVALID_ARGUMENT'
-                ),
+                'inputs are [], allowed: exactly one, image': 'INVALID_ARGUMENT',
             }
             assert len(parse_reply(await stub.ModelInfer(request()), FRAME).detections) == 2
 
@@ -237,7 +193,7 @@ def test_a_cancelled_request_is_not_run() -> None:
     asyncio.run(scenario())
 
 
-def test_stopping_finishes_what_is_under_way() -> None:
+def test_draining_finishes_what_is_under_way_and_says_no_to_the_rest() -> None:
     async def scenario() -> None:
         runner = GatedRunner()
         before = threading.active_count()
@@ -245,15 +201,20 @@ def test_stopping_finishes_what_is_under_way() -> None:
         await server.start()
         async with grpc.aio.insecure_channel(server.address) as channel:
             stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            health = health_pb2_grpc.HealthStub(channel)
             runner.gate.clear()
             first = asyncio.ensure_future(stub.ModelInfer(request()))
             await until_entered(runner)
-            stopping = asyncio.ensure_future(server.stop())
-            code = None
-            while code is not grpc.StatusCode.UNAVAILABLE:  # until it takes no more
-                late = asyncio.ensure_future(stub.ServerLive(service_pb2.ServerLiveRequest()))
-                await asyncio.wait({late})
-                code = late.exception() and late.exception().code()
+            reply = await health.Check(health_pb2.HealthCheckRequest(service=SERVICE))
+            assert reply.status == health_pb2.HealthCheckResponse.SERVING
+            stopping = asyncio.ensure_future(server.stop(PATIENCE_S))
+            while (await stub.ServerReady(service_pb2.ServerReadyRequest())).ready:
+                pass
+            assert (await stub.ServerLive(service_pb2.ServerLiveRequest())).live
+            reply = await health.Check(health_pb2.HealthCheckRequest())
+            assert reply.status == health_pb2.HealthCheckResponse.NOT_SERVING
+            code, _ = await refusal(stub.ModelInfer(request()))
+            assert code is grpc.StatusCode.UNAVAILABLE
             runner.gate.set()
             parse_reply(await first, FRAME)
             await stopping
@@ -302,26 +263,3 @@ def test_tritons_own_client_works_against_it() -> None:
             await server.stop()
 
     asyncio.run(scenario())
-
-
-def test_shares_are_equal_among_active_robots() -> None:
-    shares = RobotShares()
-    assert shares.share('a', 0.0) == 1.0
-    assert shares.share('b', 1.0) == 0.5
-    assert shares.share('a', 2.0) == 0.5
-    assert shares.share('a', 1.0 + ACTIVE_S) == 1.0
-
-
-def test_the_reply_tells_the_share() -> None:
-    async def scenario() -> list[float]:
-        async with serving(GatedRunner()) as stub:
-            return [
-                parse_reply(await stub.ModelInfer(request(robot_id=robot)), FRAME).share
-                for robot in ('a', 'a', 'b')
-            ]
-
-    started_s = time.monotonic()
-    shares = asyncio.run(scenario())
-    if time.monotonic() - started_s > ACTIVE_S:
-        pytest.skip('this machine is too slow: a robot counts as gone after ACTIVE_S')
-    assert shares == [1.0, 1.0, 0.5]

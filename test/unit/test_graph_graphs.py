@@ -92,10 +92,10 @@ def test_the_demo_puts_a_shaped_link_between_bridge_and_server():
     assert [item.name for item in graph[:2]] == ['edge_server', 'shaped_link']
     assert '7001' in graph[0].arguments
     assert graph[1].arguments == (
-        'shape-link',
+        'link',
         '--listen',
         '127.0.0.1:7002',
-        '--target',
+        '--to',
         '127.0.0.1:7001',
         '--trace',
         '2e6',
@@ -185,3 +185,23 @@ def test_up_takes_every_option():
 def test_up_refuses_an_option_of_another_graph(words):
     with pytest.raises(InvalidValueError, match=words[-2].strip('-')):
         parse_up(*words)
+
+
+def test_the_edge_servers_files_are_passed_on(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ('tls_certificate', 'tls_key', 'tokens')}
+    for path in files.values():
+        path.write_text('x')
+    options = EdgeOptions(
+        host='0.0.0.0', metrics_port='9100', **{name: str(path) for name, path in files.items()}
+    )
+    (server,) = edge_graph(options)
+    words = list(server.arguments)
+    for name, value in {**files, 'metrics_port': '9100'}.items():
+        assert words[words.index('--' + name.replace('_', '-')) + 1] == str(value)
+    assert '--insecure' not in words
+    (open_to_all,) = edge_graph(EdgeOptions(host='0.0.0.0'))
+    assert open_to_all.arguments[-1] == '--insecure'
+    with pytest.raises(InvalidValueError, match='tokens'):
+        EdgeOptions(tokens='/nowhere.yaml')
+    with pytest.raises(InvalidValueError, match='metrics_port'):
+        EdgeOptions(metrics_port='66000')

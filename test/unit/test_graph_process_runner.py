@@ -18,7 +18,7 @@ TIMEOUT_S = 30.0
 
 def shaped_link(name):
     """A real process of the graph that starts fast and needs no ROS."""
-    arguments = ('shape-link', '--listen', '127.0.0.1:0', '--target', '127.0.0.1:9')
+    arguments = ('link', '--listen', '127.0.0.1:0', '--to', '127.0.0.1:9')
     return ProgramDescription(name=name, arguments=(*arguments, '--trace', '1e6'))
 
 
@@ -70,7 +70,7 @@ def test_waiting_ends_with_the_processes_and_tells_of_a_failure():
     good = ProgramDescription(name='good', arguments=('up', '--help'))
     with ProcessRunner([good], lambda *_: None) as runner:
         assert runner.wait() == 0
-    bad = ProgramDescription(name='bad', arguments=('shape-link',))
+    bad = ProgramDescription(name='bad', arguments=('link',))
     with ProcessRunner([good, bad], lambda *_: None) as runner:
         assert runner.wait() == 1
 

@@ -20,6 +20,7 @@ from visionscaling_ros.nodes.inference_parameters import GROUND_TRUTH, PARAMETER
 from visionscaling_ros.nodes.offload_format import parse_offload_label
 from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.frame import Frame, FrameFate
+from visionscaling_ros.pipeline.upload_worker import Payload
 from visionscaling_ros.vision.scene.class_names import CLASS_NAMES
 
 WAIT_S = 10.0
@@ -66,7 +67,7 @@ class Bench:
         self.source = AccuracySource(
             self.shelf,  # type: ignore[arg-type]
             self.values,
-            encode=lambda image, size_px: b'x' * size_px,
+            encode=lambda image, model, size_px: Payload(b'x' * size_px),
             publish=self.publish,
         )
         self.update()

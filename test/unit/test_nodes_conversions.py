@@ -109,14 +109,24 @@ def test_an_image_with_a_wrong_step_is_refused_by_name() -> None:
         decode_image(message)
 
 
-@given(names, st.integers(0, 2**62), st.floats(0.0, 1e9))
-def test_an_offload_label_survives_the_trip(model: str, number: int, deadline: float) -> None:
-    label = OffloadLabel(number, 3, model, 320, 640, 480, deadline)
-    assert str(label).startswith('jpeg;')
+@given(names, st.integers(0, 2**62), st.floats(0.0, 1e9), st.booleans(), st.booleans())
+def test_an_offload_label_survives_the_trip(
+    model: str, number: int, deadline: float, spare: bool, tensor: bool
+) -> None:
+    shape = (1, 3, 256, 320) if tensor else None
+    label = OffloadLabel(number, 3, model, 320, 640, 480, deadline, int(spare), shape)
+    assert str(label).startswith('fp32; shape=1,3,256,320; frame=' if tensor else 'jpeg; frame=')
     assert parse_offload_label(str(label)) == label
 
 
-@pytest.mark.parametrize('text', ['', 'png; frame=1', 'jpeg', 'jpeg; frame=x; slot=1'])
+RIGHT = 'frame=1; slot=1; model=m; size=32; width=1; height=1; deadline=1.0'
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', f'png; {RIGHT}', 'jpeg', 'jpeg; frame=x; slot=1', f'fp32; {RIGHT}',
+     f'fp32; shape=1,x; {RIGHT}'],
+)  # fmt: skip
 def test_a_strange_offload_label_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ImageFormatError, match='allowed: "jpeg; frame=N'):
         parse_offload_label(text)

@@ -21,6 +21,7 @@ from visionscaling_ros.nodes.model_choice import check_inference_parameters
 from visionscaling_ros.nodes.model_health import describe_models, model_trouble
 from visionscaling_ros.nodes.model_preparation import ModelPreparation
 from visionscaling_ros.nodes.model_shelf import ModelShelf
+from visionscaling_ros.pipeline.upload_worker import Payload
 from visionscaling_ros.simulation.profile import DeviceProfile, load_profile
 from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 
@@ -71,7 +72,7 @@ class Bench:
         self.told: list[tuple[str, str]] = []
         preparation = ModelPreparation(
             self.catalog,  # type: ignore[arg-type]
-            encode=lambda image, size: b'x' * size,
+            encode=lambda image, model, size: Payload(b'x' * size),
             sizes_px=[SIZE_PX],
             profile=profile,
         )

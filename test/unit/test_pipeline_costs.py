@@ -61,6 +61,13 @@ def test_an_unknown_configuration_changes_nothing() -> None:
     assert costs.points() == before
 
 
+def test_a_server_that_does_not_tell_its_time_changes_nothing() -> None:
+    costs = table()
+    before = costs.points()
+    costs.observe_server('m', 320, float('nan'))
+    assert costs.points() == before
+
+
 def test_an_unknown_server_time_takes_the_first_sample() -> None:
     costs = table()
     costs.observe_server('m', 320, 0.03)

@@ -23,7 +23,7 @@ from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.dispatcher import Dispatcher, EdgeReply
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
-from visionscaling_ros.pipeline.upload_worker import Upload
+from visionscaling_ros.pipeline.upload_worker import Payload, Upload
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 WAIT_S = 10.0
@@ -84,7 +84,7 @@ class Bench:
         self.costs.put(OperatingPoint('bright', 64, 0.5, 0.01, 0.001, 1000.0))
         self.dispatcher = Dispatcher(
             models=self.models,
-            encode=lambda image, size: b'x' * size,
+            encode=lambda image, model, size: Payload(b'x' * size),
             on_upload=lambda upload: self._note(self.uploads, upload),
             on_fate=lambda fate: self._note(self.fates, fate),
             on_error=lambda reason, words: self._note(self.errors, reason),
@@ -303,7 +303,7 @@ def test_a_reply_to_an_earlier_dispatcher_is_not_taken_for_one_of_this() -> None
     bench = Bench()
     later = Dispatcher(
         models=Models(bright=bench.detector),
-        encode=lambda image, size: b'x',
+        encode=lambda image, model, size: Payload(b'x'),
         on_upload=lambda upload: None,
         on_fate=lambda fate: bench._note(bench.fates, fate),
         on_error=lambda reason, words: None,

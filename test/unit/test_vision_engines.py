@@ -291,7 +291,7 @@ def test_the_export_command_writes_a_file_or_says_why_not(
     (tmp_path / 'any').touch()
     assert out_mode == (tmp_path / 'any').stat().st_mode
     assert list(out.parent.iterdir()) == [out]
-    assert 'scores (1, A, classes)' in capsys.readouterr().out
+    assert 'scores (N, A, classes)' in capsys.readouterr().out
     for model, target, named in (
         ('tiny', out, "'tiny'"),
         ('yolox_s', out, 'large'),

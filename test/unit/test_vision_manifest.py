@@ -49,6 +49,27 @@ def test_settings_of_a_decoder_and_names_of_tensors(tmp_path: Path) -> None:
     assert read.tensors == (3, 'conf')
 
 
+@pytest.mark.parametrize(
+    ('changes', 'payload', 'names'),
+    [
+        ({}, 'jpeg', ('INPUT__0', ('OUTPUT__0',))),
+        ({'format': 'onnx'}, 'jpeg', (None, None)),
+        ({'offload': {'payload': 'tensor'}}, 'tensor', ('INPUT__0', ('OUTPUT__0',))),
+        ({'format': 'onnx', 'output': {'decoder': 'yolox', 'tensors': {'predictions': 'out'}},
+          'offload': {'payload': 'tensor', 'input': 'images'}}, 'tensor', ('images', ('out',))),
+        ({'offload': {'input': 'x', 'outputs': {'predictions': 'y'}}}, 'jpeg', ('x', ('y',))),
+        ({'format': 'vsdet', 'output': {'decoder': 'vsdet'}, 'offload': {'payload': 'tensor'}},
+         'tensor', ('images', ('scores', 'boxes'))),
+    ],
+)  # fmt: skip
+def test_what_is_sent_and_the_names_of_the_tensors_on_the_server(
+    tmp_path: Path, changes: dict[str, Any], payload: str, names: tuple[Any, Any]
+) -> None:
+    upload = load_manifest(write_manifest(tmp_path, **changes)).upload
+    assert (upload.payload, (upload.input, upload.outputs)) == (payload, names)
+    assert upload.sends_tensor == (payload == 'tensor')
+
+
 def test_a_download_is_kept_where_the_user_keeps_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +136,12 @@ def test_a_model_need_not_be_measured_to_be_known(
          ['output.priors.aspect_ratios', '2 lists', '1']),
         ({'output': {'decoder': 'ssd', 'priors': {**PRIORS, 'max_sizes_px': [[20, 30]]}}},
          ['output.priors.max_sizes_px', 'as many']),
+        ({'offload': {'payload': 'tensors'}}, ['offload.payload', "did you mean 'tensor'"]),
+        ({'offload': {'inputs': 'x'}}, ['offload', 'inputs', "did you mean 'input'"]),
+        ({'offload': {'outputs': {'boxes': 'x'}}}, ['offload.outputs', 'boxes', 'predictions']),
+        ({'offload': {'payload': 'tensor'}, 'format': 'onnx'}, ['offload.input', 'with payload']),
+        ({'offload': {'payload': 'tensor', 'input': 'images'}, 'format': 'onnx'},
+         ['offload.outputs.predictions', 'with payload']),
         ({'accuracy': {'map_50_95': {64: 0.1, 96: 0.2}}}, ['accuracy.source', 'present']),
         ({'accuracy': {'source': 'x', 'map_50_95': {64: 0.1, 96: 2}}},
          ['accuracy.map_50_95.96', '2']),
@@ -159,5 +186,6 @@ def test_every_field_of_the_reader_is_documented() -> None:
     text = (Path(__file__).parents[2] / 'docs' / 'models.md').read_text(encoding='utf-8')
     for field in (*document(), 'sha256', 'download', 'widths', 'score_threshold', 'iou_threshold',
                   'max_detections', 'mean', 'std', 'padding', 'strides_px', 'anchors_per_cell',
-                  'background', 'variances', 'priors', 'decoded', 'tensors'):  # fmt: skip
+                  'background', 'variances', 'priors', 'decoded', 'tensors',
+                  'offload'):  # fmt: skip
         assert f'`{field}`' in text, field

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise InvalidValueError('--out', str(arguments.out), f'a file ({error})') from error
     print(
-        f'wrote {arguments.out}: images (1, 3, H, W) bgr 0 to 1, H and W multiples of 32 -> '
-        'scores (1, A, classes) logits, boxes (1, A, 4) corners in pixels'
+        f'wrote {arguments.out}: images (N, 3, H, W) bgr 0 to 1, H and W multiples of 32 -> '
+        'scores (N, A, classes) logits, boxes (N, A, 4) corners in pixels'
     )
     return 0

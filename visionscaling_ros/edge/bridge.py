@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from visionscaling_ros.datatypes import Detections
-from visionscaling_ros.edge.circuit_breaker import CircuitBreaker, CircuitState
 from visionscaling_ros.edge.client import EdgeClient
-from visionscaling_ros.edge.link_monitor import LinkMonitor
+from visionscaling_ros.edge.link_monitor import SentRequest
 from visionscaling_ros.edge.link_snapshot import LinkSnapshot
 from visionscaling_ros.edge.offload import (
     FailureReason,
@@ -21,131 +19,199 @@ from visionscaling_ros.edge.offload import (
     OffloadFrame,
     OffloadOutcome,
 )
-from visionscaling_ros.edge.protocol import REQUEST_OVERHEAD_BYTES, EdgeReply
-from visionscaling_ros.edge.token_bucket import TokenBucket
+from visionscaling_ros.edge.outcome_book import OutcomeBook, deliver
+from visionscaling_ros.edge.pacer import Pacer
+from visionscaling_ros.edge.prober import Prober
+from visionscaling_ros.edge.protocol import EdgeReply
+from visionscaling_ros.edge.route import Route, ServerStatus
+from visionscaling_ros.edge.routes import Routes
+from visionscaling_ros.edge.waiting_frames import WaitingFrame, WaitingFrames
+from visionscaling_ros.errors import InvalidValueError
 
 _logger = logging.getLogger(__name__)
 
 # A client that has not called back this long after a deadline never will.
 WATCHDOG_S = 0.5
-# How often a server that is away is looked for.
-SEARCH_INTERVAL_S = 0.25
-# How many round trips are measured when it is found.
-CONNECTED_PROBES = 4
+# Without a frame for this long the bridge is idle.
+IDLE_AFTER_S = 5.0
 
 
 @dataclass(frozen=True)
-class _Entry:
-    frame: OffloadFrame
-    accepted_s: float
-    ticket: int = 0
-    upload_bytes: int = 0
+class _Request:
+    waited: WaitingFrame
+    route: Route
+    sent: SentRequest
+    ticket: int
 
 
 class EdgeBridge:
-    """Sends frames to an edge server through ``client``, which it owns and closes.
+    """Sends frames to the first of its servers that is well; owns and closes ``clients``.
 
     ``on_outcome`` is called exactly once per submitted frame, from the bridge's own thread (frames
     submitted after :meth:`close`: from the caller's), so it must not block for long. No frame
-    is sent twice. Of the frames that wait the newest ``max_queued`` are kept; at most
-    ``max_in_flight`` are on their way; a frame that would come too late behind those is held back.
-    A spare frame is taken only while no other waits or is on its way and it is expected back in
-    time; one that still waits (for the pace) makes way for any other.
+    is sent twice, not even to another server: what fails goes back while it is still of use. Of the
+    frames that wait the newest ``max_queued`` are kept; at most ``max_in_flight`` are on their way;
+    a frame that would come too late behind those, or at the pace, is held back. A spare frame is
+    taken only while no other waits or is on its way and it is expected back in time; one that still
+    waits (for the pace) makes way for any other.
+
+    :param clients: one for each server, in order of preference.
+    :param idle_probe_interval_s: between signs of life asked of a server that is well while nothing
+        is sent: each costs the radio's tail. None: as often as otherwise.
     """
 
     def __init__(
         self,
-        client: EdgeClient,
-        *,
+        *clients: EdgeClient,
         on_outcome: Callable[[OffloadOutcome], None],
         max_in_flight: int = 4,
         max_queued: int = 2,
         max_failures: int = 3,
         probe_interval_s: float = 1.0,
+        idle_probe_interval_s: float | None = None,
         probe_timeout_s: float = 1.0,
     ) -> None:
-        self._client = client
         self._on_outcome = on_outcome
         self._max_in_flight = max_in_flight
-        self._max_queued = max_queued
+        self._max_failures = max_failures
         self._probe_interval_s = probe_interval_s
+        self._idle_probe_interval_s = idle_probe_interval_s or probe_interval_s
         self._probe_timeout_s = probe_timeout_s
+        self._submitted_s = -math.inf
+        self._pacer = Pacer(on_hold=self._on_hold, on_resume=self._on_resume)
         self._changed = threading.Condition()  # guards everything below
-        self._queue: deque[_Entry] = deque()
-        self._in_flight: dict[int, _Entry] = {}
-        self._outcomes: list[OffloadOutcome] = []
+        self._waiting = WaitingFrames(max_queued)
+        self._in_flight: dict[int, _Request] = {}
+        self._book = OutcomeBook()
         self._next_key = 0
         self._closed = False
-        self._bucket = TokenBucket(now_s=time.monotonic())
-        self._breaker = CircuitBreaker(max_failures)
-        self._monitor = LinkMonitor(time.monotonic())
-        self._threads = [
-            threading.Thread(target=self._work, name='edge-sender', daemon=True),
-            threading.Thread(target=self._probe, name='edge-prober', daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._routes, self._probers = self._open(clients)
+        self._thread = threading.Thread(target=self._work, name='edge-sender', daemon=True)
+        self._thread.start()
 
     def submit(self, frame: OffloadFrame) -> None:
         """Take over ``frame``; never blocks."""
-        entry = _Entry(frame, time.monotonic())
+        waiting = WaitingFrame(frame, time.monotonic())
         with self._changed:
-            self._monitor.accepted += 1
+            self._book.accepted += 1
+            self._submitted_s = waiting.accepted_s
             if not self._closed:
-                self._enqueue(entry)
+                self._enqueue(waiting)
                 self._changed.notify_all()
                 return
-            self._fail(entry, FailureReason.SHUTDOWN)
-            outcomes = self._take_outcomes()
-        self._deliver(outcomes)
+            self._book.fail(waiting, FailureReason.SHUTDOWN)
+            outcomes = self._book.take()
+        deliver(outcomes, self._on_outcome)
 
-    def _enqueue(self, entry: _Entry) -> None:
-        if entry.frame.spare:
-            busy = bool(self._queue or self._in_flight)
-            if busy or not self._in_time(entry, time.monotonic()):
-                self._fail(entry, FailureReason.SUPERSEDED)
-                return
-        waiting_spare = [waiting for waiting in self._queue if waiting.frame.spare]
-        self._queue.append(entry)
-        superseded = waiting_spare or list(self._queue)[: -self._max_queued]
-        for waiting in superseded:
-            self._queue.remove(waiting)
-            self._fail(waiting, FailureReason.SUPERSEDED)
+    def set_tx_rate_bps(self, rate_bps: float, slot_s: float = 1.0) -> int:
+        """A slot of ``slot_s`` starts: pace to ``rate_bps`` (0 or inf: unlimited) until the next.
 
-    def set_tx_rate_bps(self, rate_bps: float) -> None:
-        """Pace to ``rate_bps`` from now on; 0 or inf: unlimited. Raises InvalidValueError."""
+        Without a next one it repeats. Returns how many bytes had left before. Raises
+        InvalidValueError.
+        """
+        sent_bytes = self._pacer.start_slot(rate_bps, slot_s)
         with self._changed:
-            self._bucket.set_rate_bps(rate_bps, time.monotonic())
             self._changed.notify_all()
+        return sent_bytes
+
+    def set_max_in_flight(self, max_in_flight: int) -> None:
+        """How many frames may be on their way from now on."""
+        with self._changed:
+            self._max_in_flight = max_in_flight
+            self._changed.notify_all()
+
+    def set_clients(self, *clients: EdgeClient) -> None:
+        """Send to these servers from now on; what is on its way to the others is given back."""
+        routes, probers = self._open(clients)
+        with self._changed:
+            if not self._closed:
+                self._routes, routes = routes, self._routes
+                self._probers, probers = probers, self._probers
+        self._shut(routes, probers)
 
     def snapshot(self) -> LinkSnapshot:
         """The link now. Means and goodput cover the time since the previous call."""
         with self._changed:
-            return self._monitor.snapshot(
-                time.monotonic(),
-                server=self._client.address,
-                circuit=self._breaker.state,
-                tx_rate_bps=self._bucket.rate_bps,
+            now_s = time.monotonic()
+            self._routes.select(now_s)
+            route = self._routes.current
+            rate_bps = self._pacer.rate_bps
+            return LinkSnapshot(
+                server=route.client.address,
+                server_rank=self._routes.rank,
+                reachable=not self._routes.all_open,
+                circuit=route.state.value,
+                tx_rate_bps=rate_bps if math.isfinite(rate_bps) else 0.0,
+                **route.monitor.read(now_s)._asdict(),
                 in_flight=len(self._in_flight),
+                accepted=self._book.accepted,
+                answered=self._book.answered,
+                failed=self._book.failed,
+                sent_bytes=self._pacer.sent_bytes,
             )
 
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """How each server is, in order of preference."""
+        with self._changed:
+            return tuple(route.status() for route in self._routes)
+
     def close(self) -> None:
-        """Fail what is queued or in flight, close the client, end the threads. Idempotent."""
+        """Fail what waits or is in flight, close the clients, end the threads. Idempotent."""
         with self._changed:
             self._closed = True
-            for key, entry in list(self._in_flight.items()):
-                self._forget(key)
-                self._fail(entry, FailureReason.SHUTDOWN)
-            while self._queue:
-                self._fail(self._queue.popleft(), FailureReason.SHUTDOWN)
+            for key in list(self._in_flight):
+                error = OffloadError(FailureReason.SHUTDOWN, 'the bridge was closed')
+                self._finish(key, error, time.monotonic())
+            while len(self._waiting):
+                self._book.fail(self._waiting.take(), FailureReason.SHUTDOWN)
             self._changed.notify_all()
-        self._client.close()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
+        self._shut(self._routes, self._probers)
+        if self._thread is not threading.current_thread():
+            self._thread.join()
         with self._changed:
-            outcomes = self._take_outcomes()
-        self._deliver(outcomes)
+            outcomes = self._book.take()
+        deliver(outcomes, self._on_outcome)
+
+    def _open(self, clients: tuple[EdgeClient, ...]) -> tuple[Routes, list[Prober]]:
+        if not clients:
+            raise InvalidValueError('clients', clients, 'at least one')
+        now_s = time.monotonic()
+        for client in clients:
+            client.attach(self._pacer)
+        routes = Routes([Route(client, self._max_failures, now_s) for client in clients])
+        probers = [
+            Prober(
+                route,
+                self._changed,
+                self._pacer,
+                interval_s=self._interval_s,
+                timeout_s=self._probe_timeout_s,
+            )
+            for route in routes
+        ]
+        return routes, probers
+
+    def _shut(self, routes: Routes, probers: list[Prober]) -> None:
+        for prober in probers:
+            prober.close()
+        for route in routes:
+            route.client.close()
+        for prober in probers:
+            prober.join()
+
+    def _interval_s(self) -> float:
+        if time.monotonic() - self._submitted_s < IDLE_AFTER_S:
+            return self._probe_interval_s
+        return self._idle_probe_interval_s
+
+    def _enqueue(self, waiting: WaitingFrame) -> None:
+        if waiting.frame.spare:
+            busy = bool(len(self._waiting) or self._in_flight)
+            if busy or not self._in_time(waiting, self._routes.current, time.monotonic()):
+                self._book.fail(waiting, FailureReason.SUPERSEDED)
+                return
+        for displaced in self._waiting.put(waiting):
+            self._book.fail(displaced, FailureReason.SUPERSEDED)
 
     def _work(self) -> None:
         """Sender thread: sends what may be sent, delivers every outcome, ends when closed."""
@@ -153,70 +219,78 @@ class EdgeBridge:
             with self._changed:
                 now_s = time.monotonic()
                 key, wait_s = self._next_step(now_s)
-                outcomes = self._take_outcomes()
+                outcomes = self._book.take()
                 if key is None and not outcomes:
                     if self._closed:
                         return
                     self._changed.wait(wait_s)
                     continue
-                entry = None if key is None else self._in_flight.get(key)
-            self._deliver(outcomes)
-            if key is not None and entry is not None:
-                self._send(key, entry)
+                request = None if key is None else self._in_flight.get(key)
+            # The frame first: it is what the network waits for.
+            if key is not None and request is not None:
+                self._send(key, request)
+            deliver(outcomes, self._on_outcome)
 
     def _next_step(self, now_s: float) -> tuple[int | None, float | None]:
         """(key of the frame to send now, None) or (None, how long nothing is due [s])."""
-        for key, entry in list(self._in_flight.items()):
-            if now_s >= entry.frame.deadline_monotonic_s + WATCHDOG_S:
+        for key, request in list(self._in_flight.items()):
+            if now_s >= request.waited.frame.deadline_monotonic_s + WATCHDOG_S:
                 self._finish(key, OffloadError(FailureReason.TIMEOUT, 'no reply'), now_s)
-        for entry in list(self._queue):
-            reason = self._why_hopeless(entry, now_s)
-            if reason is not None:
-                self._queue.remove(entry)
-                self._fail(entry, reason)
-        due_s = [entry.frame.deadline_monotonic_s for entry in self._queue]
-        due_s += [e.frame.deadline_monotonic_s + WATCHDOG_S for e in self._in_flight.values()]
-        if self._queue and self._may_send(self._queue[0], now_s):
-            pause_s = self._bucket.wait_s(now_s)
-            if pause_s <= 0.0:
-                return self._start(self._queue.popleft(), now_s), None
-            due_s.append(now_s + pause_s)
+        self._give_up_hopeless(now_s)
+        due_s = [waiting.frame.deadline_monotonic_s for waiting in self._waiting]
+        due_s += [
+            request.waited.frame.deadline_monotonic_s + WATCHDOG_S
+            for request in self._in_flight.values()
+        ]
+        if len(self._waiting):
+            self._settle()
+            route = self._routes.select(now_s)
+            if route is not None and self._may_send(self._waiting.oldest, route, now_s):
+                pause_s = self._pacer.wait_s()
+                if pause_s <= 0.0:
+                    return self._start(self._waiting.take(), route, now_s), None
+                due_s.append(now_s + pause_s)
         return None, max(0.0, min(due_s) - now_s) if due_s else None
 
-    def _why_hopeless(self, entry: _Entry, now_s: float) -> FailureReason | None:
-        if self._breaker.state is CircuitState.OPEN:
-            return FailureReason.EDGE_UNREACHABLE
-        return FailureReason.DEADLINE if entry.frame.deadline_monotonic_s <= now_s else None
+    def _give_up_hopeless(self, now_s: float) -> None:
+        if self._routes.all_open:
+            while len(self._waiting):
+                self._book.fail(self._waiting.take(), FailureReason.EDGE_UNREACHABLE)
+        for late in self._waiting.take_if(lambda w: w.frame.deadline_monotonic_s <= now_s):
+            self._book.fail(late, FailureReason.DEADLINE)
 
-    def _may_send(self, entry: _Entry, now_s: float) -> bool:
+    def _may_send(self, waiting: WaitingFrame, route: Route, now_s: float) -> bool:
+        if len(self._in_flight) >= self._max_in_flight:
+            return False
         if not self._in_flight:
-            return self._breaker.may_send()
-        # With something in flight there is something to learn from; a frame that would be late is
-        # worth less than the newer one that may come while it waits.
+            # With nothing in flight there is nothing else to learn from, but the pace is known.
+            left_s = waiting.frame.deadline_monotonic_s - now_s
+            return self._pacer.finish_in_s(waiting.upload_bytes) <= left_s
+        # A frame that would be late is worth less than the newer one that may come while it waits.
+        return self._in_time(waiting, route, now_s)
+
+    def _in_time(self, waiting: WaitingFrame, route: Route, now_s: float) -> bool:
+        left_s = waiting.frame.deadline_monotonic_s - now_s
+        upload_bytes = waiting.upload_bytes
         return (
-            self._breaker.may_send()
-            and len(self._in_flight) < self._max_in_flight
-            and self._in_time(entry, now_s)
+            route.monitor.expected_reply_s(upload_bytes, now_s) <= left_s
+            and self._pacer.finish_in_s(upload_bytes) <= left_s
         )
 
-    def _in_time(self, entry: _Entry, now_s: float) -> bool:
-        left_s = entry.frame.deadline_monotonic_s - now_s
-        return self._monitor.expected_reply_s(_upload_bytes(entry.frame), now_s) <= left_s
-
-    def _start(self, entry: _Entry, now_s: float) -> int:
-        upload_bytes = _upload_bytes(entry.frame)
+    def _start(self, waiting: WaitingFrame, route: Route, now_s: float) -> int:
         key, self._next_key = self._next_key, self._next_key + 1
-        self._in_flight[key] = replace(
-            entry, ticket=self._breaker.request_sent(), upload_bytes=upload_bytes
-        )
-        self._bucket.spend(8.0 * upload_bytes, now_s)
-        self._monitor.sent(key, upload_bytes, now_s)
+        upload_bytes = waiting.upload_bytes
+        sent = SentRequest(waiting.frame.model, upload_bytes, now_s)
+        ticket = route.request_started(key, sent)
+        self._in_flight[key] = _Request(waiting, route, sent, ticket)
+        self._pacer.announce(upload_bytes)
         return key
 
-    def _send(self, key: int, entry: _Entry) -> None:
-        timeout_s = max(0.0, entry.frame.deadline_monotonic_s - time.monotonic())
+    def _send(self, key: int, request: _Request) -> None:
+        frame = request.waited.frame
+        timeout_s = max(0.0, frame.deadline_monotonic_s - time.monotonic())
         try:
-            self._client.submit(entry.frame, timeout_s, partial(self._on_reply, key))
+            request.route.client.submit(frame, timeout_s, partial(self._on_reply, key))
         except Exception as error:  # a client's bug must not cost the frame
             _logger.exception('edge client failed')
             self._on_reply(key, OffloadError(FailureReason.UNAVAILABLE, f'not sent: {error!r}'))
@@ -227,107 +301,31 @@ class EdgeBridge:
             self._finish(key, reply, now_s)
             self._changed.notify_all()
 
+    def _on_hold(self) -> None:
+        with self._changed:
+            for route in self._routes:
+                route.monitor.capacity.held()
+
+    def _on_resume(self, unsent_bytes: int) -> None:
+        now_s = time.monotonic()
+        with self._changed:
+            for route in self._routes:
+                route.monitor.capacity.resumed(8.0 * unsent_bytes, now_s)
+
     def _finish(self, key: int, reply: EdgeReply | OffloadError, now_s: float) -> None:
         """Settle the request ``key`` unless it was settled before."""
-        entry = self._in_flight.pop(key, None)
-        if entry is None:
+        request = self._in_flight.pop(key, None)
+        if request is None:
             return
+        self._settle()
+        waited, route = request.waited, request.route
         if isinstance(reply, OffloadError):
-            self._monitor.request_failed(key, reply.reason, now_s)
-            if reply.reason is FailureReason.REFUSED:
-                self._breaker.request_succeeded()
-            else:
-                self._breaker.request_failed(entry.ticket)
-            self._fail(entry, reply.reason, str(reply))
+            route.request_failed(key, request.ticket, reply, now_s)
+            self._book.fail(waited, reply.reason, str(reply), waited.upload_bytes)
             return
-        self._monitor.request_answered(key, entry.upload_bytes, reply, now_s)
-        self._breaker.request_succeeded()
-        frame = entry.frame
-        self._outcomes.append(
-            OffloadOutcome(
-                frame,
-                answered=True,
-                reason='',
-                detections=reply.detections.to_pixels(frame.image_width_px, frame.image_height_px),
-                queue_s=reply.queue_s,
-                compute_s=reply.compute_s,
-                upload_bytes=entry.upload_bytes,
-                elapsed_s=now_s - entry.accepted_s,
-            )
-        )
+        server_s = route.request_answered(key, request.sent, reply, now_s)
+        self._book.answer(waited, reply, server_s, now_s)
 
-    def _forget(self, key: int) -> None:
-        del self._in_flight[key]
-        self._monitor.forgotten(key)
-
-    def _fail(self, entry: _Entry, reason: FailureReason, message: str = '') -> None:
-        self._monitor.failed += 1
-        self._outcomes.append(
-            OffloadOutcome(
-                entry.frame,
-                answered=False,
-                reason=reason.value,
-                detections=Detections.empty(),
-                message=message,
-                upload_bytes=entry.upload_bytes,
-                elapsed_s=time.monotonic() - entry.accepted_s,
-            )
-        )
-
-    def _take_outcomes(self) -> list[OffloadOutcome]:
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
-
-    def _deliver(self, outcomes: list[OffloadOutcome]) -> None:
-        for outcome in outcomes:
-            try:
-                self._on_outcome(outcome)
-            except Exception:  # the listener's bug must not cost the other frames theirs
-                _logger.exception('on_outcome failed for frame %d', outcome.frame.frame_number)
-
-    def _probe(self) -> None:
-        """Prober thread: looks for signs of life, ends when closed."""
-        while True:
-            with self._changed:
-                if self._closed:
-                    return
-                answered = self._monitor.answered
-                started = self._next_key
-                alone = not self._in_flight
-                was_open = self._breaker.state is CircuitState.OPEN
-            started_s = time.monotonic()
-            rtt_s = self._round_trip_s()
-            # That one included connecting, and soon there may be no more idle moment.
-            for _ in range(CONNECTED_PROBES if was_open else 0):
-                again_s = None if rtt_s is None else self._round_trip_s()
-                rtt_s = None if again_s is None or rtt_s is None else min(rtt_s, again_s)
-            with self._changed:
-                if rtt_s is not None:
-                    idle = alone and started == self._next_key
-                    self._monitor.rtt_measured(rtt_s, time.monotonic(), idle=idle)
-                    self._breaker.probe_succeeded()
-                elif self._monitor.answered == answered:  # not merely stuck behind frames
-                    self._breaker.probe_failed()
-                self._changed.notify_all()
-                self._pause(started_s)
-
-    def _round_trip_s(self) -> float | None:
-        try:
-            return self._client.probe(self._probe_timeout_s)
-        except OffloadError:
-            return None
-        except Exception:  # a client's bug must not end the search
-            _logger.exception('edge client failed to probe')
-            return None
-
-    def _pause(self, started_s: float) -> None:
-        interval_s = self._probe_interval_s
-        if self._breaker.state is not CircuitState.CLOSED:
-            interval_s = min(interval_s, SEARCH_INTERVAL_S)
-        next_s = started_s + interval_s
-        while not self._closed and (left_s := next_s - time.monotonic()) > 0.0:
-            self._changed.wait(left_s)
-
-
-def _upload_bytes(frame: OffloadFrame) -> int:
-    return len(frame.payload) + REQUEST_OVERHEAD_BYTES
+    def _settle(self) -> None:
+        """What is no longer in flight is not going to leave."""
+        self._pacer.settle(sum(left.waited.upload_bytes for left in self._in_flight.values()))

@@ -19,7 +19,8 @@ class CircuitBreaker:
     Starts open: nothing is known of the server until its first probe. A probe that succeeds half
     opens it, then one request at a time goes through; the first that succeeds, or a further probe
     with no request on its way, closes it, one that fails opens it. Failures of requests sent before
-    the circuit last opened are known already and do not count again. Not thread-safe.
+    the circuit last opened are known already and do not count again. A server that does not let the
+    robot in is no better for being alive: after that only a request closes it. Not thread-safe.
     """
 
     def __init__(self, max_failures: int = 3) -> None:
@@ -27,12 +28,18 @@ class CircuitBreaker:
         self._state = CircuitState.OPEN
         self._failures = 0
         self._trial = False
+        self._locked_out = False
         self._openings = 0
 
     @property
     def state(self) -> CircuitState:
         """The state now."""
         return self._state
+
+    @property
+    def locked_out(self) -> bool:
+        """Whether the server did not let the robot in when it last asked."""
+        return self._locked_out
 
     def may_send(self) -> bool:
         """Whether a request may be sent now."""
@@ -47,6 +54,7 @@ class CircuitBreaker:
 
     def request_succeeded(self) -> None:
         """The server answered a request: with a result or, knowingly, with a refusal."""
+        self._locked_out = False
         self._close()
 
     def request_failed(self, ticket: int) -> None:
@@ -57,12 +65,18 @@ class CircuitBreaker:
         if self._failures >= self._max_failures or self._state is CircuitState.HALF_OPEN:
             self._open()
 
+    def request_forbidden(self, ticket: int) -> None:
+        """The server does not let this robot in."""
+        self._locked_out = True
+        if ticket == self._openings:
+            self._open()
+
     def probe_succeeded(self) -> None:
         """The server gave a sign of life."""
         if self._state is CircuitState.OPEN:
             self._state = CircuitState.HALF_OPEN
             self._trial = False
-        elif self._state is CircuitState.HALF_OPEN and not self._trial:
+        elif self._state is CircuitState.HALF_OPEN and not self._trial and not self._locked_out:
             self._close()
 
     def probe_failed(self) -> None:

@@ -1,103 +1,137 @@
-"""Counts what went over the link and what came back."""
+"""What is known of the way to one server, from what went over it and what came back."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from visionscaling_ros.edge.capacity_estimator import CapacityEstimator
-from visionscaling_ros.edge.circuit_breaker import CircuitState
-from visionscaling_ros.edge.link_snapshot import LinkSnapshot
+from visionscaling_ros.edge.loss_estimator import LossEstimator
 from visionscaling_ros.edge.offload import FailureReason
 from visionscaling_ros.edge.protocol import EdgeReply
+from visionscaling_ros.edge.server_times import ModelCounters, ServerTimes
+
+# The server has answered: it is not the link that lost the request.
+_ANSWERS = (FailureReason.REFUSED, FailureReason.BAD_REPLY, FailureReason.UNAUTHORIZED)
+
+
+class SentRequest(NamedTuple):
+    """What has to be remembered of a request until its reply."""
+
+    model: str
+    upload_bytes: int
+    sent_s: float
+
+
+class LinkReading(NamedTuple):
+    """Fields of :class:`LinkSnapshot` that are about one server's link."""
+
+    goodput_bps: float
+    capacity_bps: float
+    capacity_low_bps: float
+    capacity_high_bps: float
+    capacity_age_s: float
+    rtt_s: float
+    rtt_deviation_s: float
+    loss: float
+    loss_high: float
+    server_queue_s: float
+    server_compute_s: float
+    server_share: float
+    server_share_age_s: float
 
 
 class LinkMonitor:
-    """The books behind :class:`LinkSnapshot`. Not thread-safe; times are of one monotonic clock."""
+    """Estimates of one link and its server. Not thread-safe; times are of one monotonic clock."""
 
     def __init__(self, now_s: float) -> None:
-        self.accepted = 0
-        self.answered = 0
-        self.failed = 0
-        self._sent_bytes = 0
+        self.capacity = CapacityEstimator()
+        self._loss = LossEstimator()
+        self._times = ServerTimes()
+        self._tells_times = True
         self._share = math.nan
-        self._estimator = CapacityEstimator()
-        self._snapshot_s = now_s
+        self._share_s = math.nan
+        self._read_s = now_s
         self._goodput_bits = 0.0
-        self._queue_sum_s = 0.0
-        self._compute_sum_s = 0.0
-        self._replies = 0
+        self._queue_s: list[float] = []
+        self._compute_s: list[float] = []
 
-    def rtt_measured(self, rtt_s: float, now_s: float, *, idle: bool) -> None:
-        """A probe took ``rtt_s`` [s], on an ``idle`` link or behind frames."""
-        self._estimator.rtt_measured(rtt_s, now_s, idle=idle)
+    @property
+    def wants_counters(self) -> bool:
+        """Whether the server's times have to be learnt from its statistics."""
+        return not self._tells_times
 
-    def sent(self, key: int, upload_bytes: int, now_s: float) -> None:
+    def sent(self, key: int, request: SentRequest) -> None:
         """A request starts."""
-        self._sent_bytes += upload_bytes
-        self._estimator.sent(key, 8.0 * upload_bytes, now_s)
+        self.capacity.sent(key, 8.0 * request.upload_bytes, request.sent_s)
 
-    def request_answered(self, key: int, upload_bytes: int, reply: EdgeReply, now_s: float) -> None:
-        """Its reply is here."""
-        self.answered += 1
-        self._share = reply.share
-        self._estimator.answered(key, now_s, reply.queue_s + reply.compute_s)
-        self._goodput_bits += 8.0 * upload_bytes
-        self._queue_sum_s += reply.queue_s
-        self._compute_sum_s += reply.compute_s
-        self._replies += 1
+    def answered(
+        self, key: int, sent: SentRequest, reply: EdgeReply, wire_s: tuple[float, float]
+    ) -> tuple[float, float]:
+        """Its reply is here; returns the server's queueing and computing time [s], NaN: unknown.
 
-    def request_failed(self, key: int, reason: FailureReason, now_s: float) -> None:
-        """It came to nothing; only a timeout says something about the link."""
+        :param wire_s: when the request really left and the reply arrived.
+        """
+        started_s, now_s = wire_s
+        queue_s, compute_s = reply.queue_s, reply.compute_s
+        self._tells_times = not (math.isnan(queue_s) or math.isnan(compute_s))
+        if not self._tells_times:
+            queue_s, compute_s = self._times.mean_s(sent.model)
+        if not math.isnan(reply.share):
+            self._share, self._share_s = reply.share, now_s
+        known = not math.isnan(queue_s + compute_s)
+        self.capacity.answered(key, now_s, queue_s + compute_s if known else 0.0, started_s)
+        self._loss.add(lost=False, now_s=now_s)
+        self._goodput_bits += 8.0 * sent.upload_bytes
+        if known:
+            self._queue_s.append(queue_s)
+            self._compute_s.append(compute_s)
+        return queue_s, compute_s
+
+    def failed(self, key: int, reason: FailureReason, now_s: float) -> None:
+        """It came to nothing."""
         if reason is FailureReason.TIMEOUT:
-            self._estimator.timed_out(key, now_s)
+            self.capacity.timed_out(key)
         else:
-            self._estimator.forgotten(key)
+            self.capacity.forgotten(key)
+        if reason is not FailureReason.SHUTDOWN:
+            self._loss.add(lost=reason not in _ANSWERS, now_s=now_s)
 
-    def forgotten(self, key: int) -> None:
-        """Nobody waits for it any more."""
-        self._estimator.forgotten(key)
+    def counters_read(self, counters: Mapping[str, ModelCounters]) -> None:
+        """The server's statistics are here."""
+        self._times.looked(counters)
 
     def expected_reply_s(self, upload_bytes: int, now_s: float) -> float:
         """How long a request sent now is expected to take [s]; 0 while nothing is known."""
-        return self._estimator.expected_reply_s(8.0 * upload_bytes, now_s)
+        return self.capacity.expected_reply_s(8.0 * upload_bytes, now_s)
 
-    def snapshot(
-        self,
-        now_s: float,
-        *,
-        server: str,
-        circuit: CircuitState,
-        tx_rate_bps: float,
-        in_flight: int,
-    ) -> LinkSnapshot:
-        """The books now; means and goodput start anew."""
-        elapsed_s = now_s - self._snapshot_s
-        snapshot = LinkSnapshot(
-            server=server,
-            server_rank=0,
-            reachable=circuit is not CircuitState.OPEN,
-            circuit=circuit.value,
-            tx_rate_bps=tx_rate_bps if math.isfinite(tx_rate_bps) else 0.0,
+    def read(self, now_s: float) -> LinkReading:
+        """All estimates; means and goodput cover the time since the previous call."""
+        elapsed_s = now_s - self._read_s
+        capacity = self.capacity.estimate(now_s)
+        loss, loss_high = self._loss.estimate(now_s)
+        reading = LinkReading(
             goodput_bps=self._goodput_bits / elapsed_s if elapsed_s > 0.0 else 0.0,
-            capacity_bps=self._estimator.capacity_bps(now_s),
-            capacity_low_bps=math.nan,
-            capacity_high_bps=math.nan,
-            capacity_age_s=self._estimator.age_s(now_s),
-            rtt_s=self._estimator.rtt_s,
-            rtt_deviation_s=math.nan,
-            loss=math.nan,
-            loss_high=math.nan,
-            server_queue_s=self._queue_sum_s / self._replies if self._replies else math.nan,
-            server_compute_s=self._compute_sum_s / self._replies if self._replies else math.nan,
+            capacity_bps=capacity.mean_bps,
+            capacity_low_bps=capacity.low_bps,
+            capacity_high_bps=capacity.high_bps,
+            capacity_age_s=self.capacity.age_s(now_s),
+            rtt_s=self.capacity.rtt_s,
+            rtt_deviation_s=self.capacity.rtt_deviation_s,
+            loss=loss,
+            loss_high=loss_high,
+            server_queue_s=_mean(self._queue_s),
+            server_compute_s=_mean(self._compute_s),
             server_share=self._share,
-            server_share_age_s=math.nan,
-            in_flight=in_flight,
-            accepted=self.accepted,
-            answered=self.answered,
-            failed=self.failed,
-            sent_bytes=self._sent_bytes,
+            server_share_age_s=now_s - self._share_s,
         )
-        self._snapshot_s = now_s
-        self._goodput_bits = self._queue_sum_s = self._compute_sum_s = 0.0
-        self._replies = 0
-        return snapshot
+        self._read_s = now_s
+        self._goodput_bits = 0.0
+        self._queue_s.clear()
+        self._compute_s.clear()
+        return reading
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

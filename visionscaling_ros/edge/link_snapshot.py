@@ -10,7 +10,7 @@ class LinkSnapshot:
     """Units and meaning as in ``msg/LinkState.msg``; NaN: not known.
 
     ``goodput_bps``, ``server_queue_s`` and ``server_compute_s`` cover the time since the previous
-    snapshot; the counters run since the bridge was made.
+    snapshot; the counters run since the bridge was made. Estimates are of the server in use.
     """
 
     server: str

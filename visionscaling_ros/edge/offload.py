@@ -20,6 +20,7 @@ class FailureReason(str, enum.Enum):
     TIMEOUT = 'timeout'  # no answer before its deadline
     REFUSED = 'refused'  # the server answered that it will not process it
     BAD_REPLY = 'bad_reply'  # the server answered something unusable
+    UNAUTHORIZED = 'unauthorized'  # the server does not know this robot or does not let it
     SHUTDOWN = 'shutdown'  # the bridge was closed with the frame in it
 
 

@@ -1,39 +1,60 @@
-"""A slow, changing uplink on one machine: a TCP proxy that delivers no faster than a trace says."""
+"""A slow, changing, failing link on one machine: a TCP proxy that delivers as the link would."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
+import struct
 
 from visionscaling_ros.edge.address import format_address
+from visionscaling_ros.edge.link_flow import LinkFlow
+from visionscaling_ros.edge.link_outage import SYN_RTO_S, Outage
+from visionscaling_ros.edge.link_path import PACKET_BYTES, LinkConditions, LinkPath
 from visionscaling_ros.edge.trace import LinkTrace
 from visionscaling_ros.errors import EdgeError
 
 # Small enough that the sender soon feels the link instead of filling buffers of megabytes.
 SOCKET_BUFFER_BYTES = 16 << 10
-CHUNK_BYTES = 1460
-QUEUED_CHUNKS = 4
-
-_Chunk = tuple[float, bytes]
+# Closing a socket that lingers for 0 s resets its connection.
+_RESET_ON_CLOSE = struct.pack('ii', 1, 0)
 
 
 class ShapedLink:
-    """Forwards connections on ``listen`` to ``target``; towards the target by ``trace``.
+    """Forwards connections on ``listen`` to ``to``; towards there by ``trace``.
 
-    All connections share the one uplink; the way back is not shaped. The trace starts with
-    :meth:`start`. When either end of a connection closes, so does the other; a target that cannot
-    be reached closes the connection at once. Port 0 listens on a free one.
+    All connections share the one link. The trace starts with :meth:`start`. When either end of a
+    connection closes, so does the other; where ``to`` cannot be reached the connection is reset.
+    Port 0 listens on a free one; of a host name the first address is listened on, and every
+    address is tried to connect to. All methods belong to the event loop's thread.
+
+    :param downlink: the same for the way back; None: no limit.
+    :param delay_s, jitter_s, loss: see :class:`LinkConditions`; they hold for both ways.
+    :param seed: of jitter and loss.
     """
 
-    def __init__(self, listen: tuple[str, int], target: tuple[str, int], trace: LinkTrace) -> None:
+    def __init__(
+        self,
+        listen: tuple[str, int],
+        to: tuple[str, int],
+        trace: LinkTrace,
+        *,
+        downlink: LinkTrace | None = None,
+        delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+        loss: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         self._listen = listen
-        self._target = target
-        self._trace = trace
+        self._to = to
+        self._conditions = LinkConditions(delay_s, jitter_s, loss)
+        chance = random.Random(seed)
+        self._up = LinkPath(trace, self._conditions, chance)
+        self._down = LinkPath(downlink, self._conditions, chance)
+        self._outage = Outage()
         self._started_s = 0.0
-        self._busy_until_s = 0.0  # on the trace's clock
-        self._uplink = asyncio.Lock()
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
 
     @property
     def address(self) -> str:
@@ -42,12 +63,49 @@ class ShapedLink:
 
     async def start(self) -> None:
         """Listen; raises EdgeError if that is not possible."""
-        loop = asyncio.get_running_loop()
+        await self._open()
+        self._started_s = asyncio.get_running_loop().time()
+
+    async def stop(self) -> None:
+        """Close the listener and every connection."""
+        self._close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    def stall(self, seconds: float) -> None:
+        """Pass nothing for ``seconds``; what waits goes on afterwards."""
+        self._outage.stall(self._clock(), seconds)
+
+    def dead(self, seconds: float) -> None:
+        """Lose everything for ``seconds``; connections go on with TCP's next retransmission."""
+        self._outage.die(self._clock(), seconds)
+
+    def reset(self) -> None:
+        """Reset every connection, at both ends."""
+        for connection, writers in self._connections.items():
+            for writer in writers:
+                _reset_when_closed(writer)
+            connection.cancel()
+
+    async def refuse(self, refused: bool) -> None:
+        """Refuse new connections, or accept them again on the same port; raises EdgeError."""
+        self._close()
+        if not refused:
+            await self._open()
+
+    def redirect(self, to: tuple[str, int]) -> None:
+        """Lead new connections to another server."""
+        self._to = to
+
+    def _clock(self) -> float:
+        return asyncio.get_running_loop().time() - self._started_s
+
+    async def _open(self) -> None:
         host, port = self._listen
         try:
-            family, _, _, _, address = (
-                await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            )[0]
+            family, address = (await _resolve(host, port))[0]
             listener = _small_socket(family)
             try:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,98 +114,96 @@ class ShapedLink:
                 listener.close()
                 raise
             self._server = await asyncio.start_server(
-                self._accept, sock=listener, limit=CHUNK_BYTES
+                self._accept, sock=listener, limit=PACKET_BYTES
             )
         except OSError as error:
             raise EdgeError(f'cannot listen on {self.address}: {error.strerror}') from error
         self._listen = (host, listener.getsockname()[1])
-        self._started_s = loop.time()
 
-    async def stop(self) -> None:
-        """Close the listener and every connection."""
+    def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for connection in list(self._connections):
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._server = None
 
     async def _accept(self, robot: asyncio.StreamReader, to_robot: asyncio.StreamWriter) -> None:
         connection = asyncio.current_task()
         assert connection is not None
-        self._connections.add(connection)
+        writers = self._connections.setdefault(connection, [to_robot])
         try:
-            await self._forward(robot, to_robot)
-        except (OSError, asyncio.CancelledError):
-            pass  # a connection that ends is no error of the link's
+            await self._shake_hands()
+            server, to_server = await self._connect()
+            writers.append(to_server)
+            await self._forward((robot, to_robot), (server, to_server))
+        except OSError:  # a connection that breaks is no error of the link's
+            _reset_when_closed(to_robot)
+        except asyncio.CancelledError:
+            pass
         finally:
-            self._connections.discard(connection)
-            to_robot.transport.abort()
+            del self._connections[connection]
+            for writer in writers:
+                writer.transport.abort()
 
-    async def _forward(self, robot: asyncio.StreamReader, to_robot: asyncio.StreamWriter) -> None:
-        server, to_server = await self._connect()
-        queue: asyncio.Queue[_Chunk] = asyncio.Queue(QUEUED_CHUNKS)
-        upstream = [
-            asyncio.ensure_future(self._take(robot, queue)),
-            asyncio.ensure_future(self._deliver(queue, to_server)),
-        ]
-        try:
-            await _copy(server, to_robot)  # until the server closes, or has to
-        finally:
-            for task in upstream:
-                task.cancel()
-            await asyncio.gather(*upstream, return_exceptions=True)
-            to_server.transport.abort()
+    async def _shake_hands(self) -> None:
+        """A connection takes a round trip to open; where the link is away, as long as TCP tries."""
+        accepted_s = self._clock()
+        await asyncio.sleep(self._conditions.round_trip_s)
+        while self._outage.is_on(now_s := self._clock()):
+            opened_s = self._outage.resumes_s(accepted_s, now_s, SYN_RTO_S)
+            await asyncio.sleep(opened_s - now_s)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()
-        family, _, _, _, address = (await loop.getaddrinfo(*self._target, type=socket.SOCK_STREAM))[
-            0
-        ]
-        connecting = _small_socket(family)
-        try:
-            connecting.setblocking(False)
-            await loop.sock_connect(connecting, address)
-        except BaseException:
-            connecting.close()
-            raise
-        return await asyncio.open_connection(sock=connecting)
-
-    async def _take(self, robot: asyncio.StreamReader, queue: asyncio.Queue[_Chunk]) -> None:
-        """Read what the robot sends, no more than the queue holds; its end is an empty chunk."""
-        loop = asyncio.get_running_loop()
-        data = b'.'
-        while data:
+        failure = OSError(f'{format_address(*self._to)} has no address')
+        for family, address in await _resolve(*self._to):
+            connecting = _small_socket(family)
             try:
-                data = await robot.read(CHUNK_BYTES)
-            except OSError:
-                data = b''
-            await queue.put((loop.time() - self._started_s, data))
+                connecting.setblocking(False)
+                await loop.sock_connect(connecting, address)
+            except OSError as error:
+                connecting.close()
+                failure = error
+            except BaseException:
+                connecting.close()
+                raise
+            else:
+                return await asyncio.open_connection(sock=connecting, limit=PACKET_BYTES)
+        raise failure
 
-    async def _deliver(self, queue: asyncio.Queue[_Chunk], to_server: asyncio.StreamWriter) -> None:
-        """Pass each chunk on when the link has carried it.
+    async def _forward(
+        self,
+        robot: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        """Both ways, until the server has closed, or has to."""
+        up = asyncio.ensure_future(self._flow(robot[0], server[1], self._up).run())
+        try:
+            await self._flow(server[0], robot[1], self._down).run()
+        finally:
+            up.cancel()
+            await asyncio.gather(up, return_exceptions=True)
 
-        A chunk starts when it was read or when the one before it is through, not when this task
-        wakes up for it, so that late wake-ups do not add up.
-        """
-        loop = asyncio.get_running_loop()
-        while True:
-            read_s, data = await queue.get()
-            if not data:
-                to_server.write_eof()
-                return
-            async with self._uplink:
-                start_s = max(self._busy_until_s, read_s)
-                self._busy_until_s = self._trace.finish_s(start_s, 8.0 * len(data))
-                done_s = self._busy_until_s
-            await asyncio.sleep(done_s - (loop.time() - self._started_s))
-            to_server.write(data)
-            await to_server.drain()
+    def _flow(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, path: LinkPath
+    ) -> LinkFlow:
+        return LinkFlow(
+            source,
+            sink,
+            path=path,
+            outage=self._outage,
+            clock=self._clock,
+            rto_s=self._conditions.rto_s,
+        )
 
 
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while data := await source.read(CHUNK_BYTES):
-        sink.write(data)
-        await sink.drain()
+async def _resolve(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _reset_when_closed(writer: asyncio.StreamWriter) -> None:
+    if not writer.transport.is_closing():
+        connection: socket.socket = writer.get_extra_info('socket')
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
 def _small_socket(family: int) -> socket.socket:

@@ -53,6 +53,11 @@ class LinkTrace:
         """Mean rate over a period [bit/s]."""
         return float(self._bits[-1]) / self.period_s
 
+    @property
+    def peak_bps(self) -> float:
+        """Highest rate of a period [bit/s]."""
+        return float(self._rates_bps.max())
+
     def rate_bps(self, time_s: float) -> float:
         """Rate at ``time_s`` >= 0 after the start [bit/s]."""
         index = np.searchsorted(self._times_s, time_s % self.period_s, side='right') - 1

@@ -46,7 +46,15 @@ def robot_graph(options: RobotOptions) -> tuple[ProcessDescription, ...]:
 
 def edge_graph(options: EdgeOptions) -> tuple[ProcessDescription, ...]:
     """The inference server at the other end of the link."""
-    return (_edge_server(options.host, options.port, respawn=options.use_respawn),)
+    arguments: list[str] = []
+    for name in ('tls_certificate', 'tls_key', 'client_ca', 'tokens', 'metrics_port'):
+        value = getattr(options, name)
+        if value:
+            arguments += [f'--{name.replace("_", "-")}', value]
+    if not (options.tls_certificate or options.tokens):
+        # A host of others is all it takes here; the server warns of what that means.
+        arguments.append('--insecure')
+    return (_edge_server(options.host, options.port, *arguments, respawn=options.use_respawn),)
 
 
 def demo_graph(options: DemoOptions) -> tuple[ProcessDescription, ...]:
@@ -54,10 +62,10 @@ def demo_graph(options: DemoOptions) -> tuple[ProcessDescription, ...]:
     link = ProgramDescription(
         name=SHAPED_LINK,
         arguments=(
-            'shape-link',
+            'link',
             '--listen',
             f'{LOCALHOST}:{options.link_port}',
-            '--target',
+            '--to',
             f'{LOCALHOST}:{options.edge_port}',
             '--trace',
             options.trace or str(share_directory() / DEMO_TRACE),
@@ -77,8 +85,8 @@ def demo_graph(options: DemoOptions) -> tuple[ProcessDescription, ...]:
     )
 
 
-def _edge_server(host: str, port: int, *, respawn: bool) -> ProgramDescription:
-    arguments = ('edge-server', '--host', host, '--port', str(port))
+def _edge_server(host: str, port: int, *more: str, respawn: bool) -> ProgramDescription:
+    arguments = ('edge-server', '--host', host, '--port', str(port), *more)
     return ProgramDescription(name=EDGE_SERVER, arguments=arguments, respawn=respawn)
 
 

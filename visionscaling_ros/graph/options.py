@@ -97,6 +97,21 @@ class EdgeOptions(RespawnOptions):
 
     host: str = _option('127.0.0.1', 'address to listen on; 0.0.0.0 to serve other machines')
     port: int = _option(8001, 'port to listen on')
+    tls_certificate: str = _option('', 'certificate of the server, PEM; empty: no TLS')
+    tls_key: str = _option('', 'its private key, PEM, readable by its owner only')
+    client_ca: str = _option('', 'CA that signs the certificates of robots, PEM; empty: none asked')
+    tokens: str = _option('', 'file of robots, their tokens and quotas; empty: none asked')
+    metrics_port: str = _option('', 'port of the Prometheus metrics on this machine; empty: none')
+
+    def __post_init__(self) -> None:
+        """Raise InvalidValueError for a file that is not there."""
+        for name in ('tls_certificate', 'tls_key', 'client_ca', 'tokens'):
+            path = getattr(self, name)
+            if path and not Path(path).is_file():
+                raise InvalidValueError(name, path, 'an existing file')
+        port = self.metrics_port
+        if port and not (port.isdecimal() and int(port) <= MAX_PORT):
+            raise InvalidValueError('metrics_port', port, f'a port, 0 to {MAX_PORT}; 0: a free one')
 
 
 @dataclass(frozen=True)

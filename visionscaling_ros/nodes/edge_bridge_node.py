@@ -11,70 +11,52 @@ from typing import Any
 from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
-from visionscaling_ros.edge.address import parse_address
 from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import OffloadFrame, OffloadOutcome
-from visionscaling_ros.errors import ImageFormatError
+from visionscaling_ros.edge.offload import FailureReason, OffloadFrame, OffloadOutcome
+from visionscaling_ros.edge.route import NOT_REACHED, ServerStatus
+from visionscaling_ros.errors import ImageFormatError, InvalidValueError
 from visionscaling_ros.hardware.radio_power import RadioEnergyMeter, RadioPowerModel
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header
+from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header, stamp_to_ns
+from visionscaling_ros.nodes.edge_bridge_parameters import (
+    CONNECTION_PARAMETERS,
+    PARAMETERS,
+    RADIO_PARAMETERS,
+    check_connection,
+    make_clients,
+)
 from visionscaling_ros.nodes.managed_node import OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.offload_format import parse_offload_label
-from visionscaling_ros.nodes.parameters import Parameter
+from visionscaling_ros.nodes.slot_length import SlotLength
 
-RADIO = RadioPowerModel()
-RADIO_PARAMETERS = ('radio_fixed_w', 'radio_w_per_mbps', 'radio_tail_s')
-
-PARAMETERS = (
-    Parameter('server', '127.0.0.1:8001', 'Inference server, host:port'),
-    Parameter('robot_id', 'robot', 'Name the server knows this robot by', read_only=True),
-    Parameter(
-        'max_in_flight', 4, 'Requests not yet answered, at most', '', 1, 64, read_only=True
-    ),
-    Parameter(
-        'probe_interval_s', 1.0, 'Time between signs of life asked of the server', 's', 0.1, 60.0,
-        read_only=True,
-    ),
-    Parameter(
-        'state_rate_hz', 5.0, 'How often link_state is published', 'Hz', 0.5, 50.0, read_only=True
-    ),
-    Parameter(
-        'decision_timeout_s', 3.0, 'Without a decision for this long the rate ceiling is lifted',
-        's', 0.1, 60.0,
-    ),
-    Parameter(
-        'radio_fixed_w', RADIO.fixed_w, 'Power of the radio while on, tail included', 'W', 0.0, 50.0
-    ),
-    Parameter(
-        'radio_w_per_mbps', RADIO.w_per_mbps, 'Power a rate of 1 Mbit/s adds', 'W', 0.0, 10.0
-    ),
-    Parameter(
-        'radio_tail_s', RADIO.tail_s, 'Time the radio stays on after a transfer', 's', 0.0, 60.0
-    ),
-)  # fmt: skip
-
+# Why a frame came back although its server is well: each is worth a word of its own.
+FRAME_PROBLEMS = (FailureReason.REFUSED.value, FailureReason.BAD_REPLY.value)
 
 class EdgeBridgeNode(ManagedNode):
     """EdgeBridge behind topics."""
 
     def __init__(self) -> None:
         super().__init__('edge_bridge_node', PARAMETERS)
+        self._told: dict[str, str] = {}
         self._bridge: EdgeBridge | None = None
         self._decision_s = -math.inf
+        self._slot_length = SlotLength()
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
-        """The server's address must be one."""
-        parse_address(values['server'])
+        """Servers and files must be usable."""
+        check_connection(values)
 
     def on_parameters_changed(self, names: set[str]) -> None:
-        """Reconnect to another server; follow the radio model."""
+        """Go on with other servers; follow the radio model."""
         if self._bridge is None:
             return
-        if 'server' in names:
-            self._bridge.close()
-            self._bridge = self._make_bridge()
-            self._sent_bytes = 0
+        if names.intersection(CONNECTION_PARAMETERS):
+            try:
+                self._bridge.set_clients(*make_clients(self.parameters))
+            except InvalidValueError as error:  # a file that was well a moment ago
+                self.get_logger().error(f'{error}; the servers stay as they were')
+        if 'max_in_flight' in names:
+            self._bridge.set_max_in_flight(self.parameters['max_in_flight'])
         if names.intersection(RADIO_PARAMETERS):
             self._radio.set_model(self._radio_model())
 
@@ -110,19 +92,28 @@ class EdgeBridgeNode(ManagedNode):
             return WARN, 'connecting', {}
         values = {name: getattr(link, name) for name in link.get_fields_and_field_types()}
         del values['header']
+        for status in self._servers:
+            values[f'server {status.address}'] = status.problem or 'usable'
+            if status.tcp is not None:
+                values[f'server {status.address} tcp_rtt_s'] = status.tcp.rtt_s
+                values[f'server {status.address} retransmits'] = status.tcp.retransmits
         if not link.reachable:
-            return WARN, f'edge server {link.server} does not answer', values
+            problems = '; '.join(status.problem for status in self._servers)
+            return WARN, f'edge server {link.server} does not answer: {problems}', values
+        if link.server_rank > 0:
+            return WARN, f'{self._servers[0].problem}; {link.server} is used instead', values
         return OK, f'connected to {link.server}', values
 
     _link: msg.LinkState | None = None
+    _servers: tuple[ServerStatus, ...] = ()
 
     def _make_bridge(self) -> EdgeBridge:
-        client = GrpcEdgeClient(self.parameters['server'], robot_id=self.parameters['robot_id'])
         return EdgeBridge(
-            client,
+            *make_clients(self.parameters),
             on_outcome=self._publish_outcome,
             max_in_flight=self.parameters['max_in_flight'],
             probe_interval_s=self.parameters['probe_interval_s'],
+            idle_probe_interval_s=self.parameters['idle_probe_interval_s'],
         )
 
     def _radio_model(self) -> RadioPowerModel:
@@ -130,8 +121,12 @@ class EdgeBridgeNode(ManagedNode):
 
     def _on_decision(self, message: msg.SlotDecision) -> None:
         self._decision_s = time.monotonic()
+        slot_s = self._slot_length.decided(message.slot, self._decision_s)
         if self._bridge is not None:
-            self._bridge.set_tx_rate_bps(message.tx_rate_bps)
+            try:
+                self._bridge.set_tx_rate_bps(message.tx_rate_bps, slot_s)
+            except InvalidValueError as error:  # the ceiling before stays
+                self.warn('decision', f'slot_decision: {error}')
 
     def _on_offload(self, message: CompressedImage) -> None:
         if self._bridge is None:
@@ -152,6 +147,8 @@ class EdgeBridgeNode(ManagedNode):
                 image_height_px=label.height,
                 deadline_monotonic_s=label.deadline,
                 spare=bool(label.spare),
+                stamp_ns=stamp_to_ns(message.header.stamp),
+                tensor_shape=label.shape,
             )
         )
 
@@ -175,7 +172,7 @@ class EdgeBridgeNode(ManagedNode):
         else:
             result.status = msg.FrameResult.STATUS_DROPPED
             result.drop_reason = outcome.reason
-            if outcome.message:
+            if outcome.reason in FRAME_PROBLEMS:
                 self.warn(outcome.reason, f'{outcome.reason}: {outcome.message}')
         self._result_publisher.publish(result)
 
@@ -196,22 +193,24 @@ class EdgeBridgeNode(ManagedNode):
             **dataclasses.asdict(snapshot),
         )
         self._state_publisher.publish(self._link)
-        self._tell(snapshot.reachable)
+        self._servers = self._bridge.servers()
+        self._tell()
 
-    _told: bool | None = None
-
-    def _tell(self, reachable: bool) -> None:
-        """Say once when the server comes or goes."""
-        if reachable == self._told:
-            return
-        self._told = reachable
-        server = self.parameters['server']
-        if reachable:
-            self.get_logger().info(f'edge server {server} answers')
-        else:
-            self.get_logger().warning(
-                f'edge server {server} does not answer: frames run on the robot until it does'
-            )
+    def _tell(self) -> None:
+        """Say once when a server becomes usable or stops being so, and why."""
+        for status in self._servers:
+            said = self._told.get(status.address)
+            if status.problem in (said, NOT_REACHED):
+                continue
+            self._told[status.address] = status.problem
+            if not status.problem:
+                self.get_logger().info(f'edge server {status.address} answers')
+            elif said:  # another reason for the same
+                self.warn(f'server {status.address}', f'edge server {status.problem}')
+            else:
+                self.get_logger().warning(
+                    f'edge server {status.problem}: it gets no frames until that is over'
+                )
 
 
 def main() -> None:

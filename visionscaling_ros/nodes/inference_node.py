@@ -11,6 +11,7 @@ from visionscaling_ros.datatypes import Detections, ImageArray
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.accuracy_source import AccuracySource
 from visionscaling_ros.nodes.conversions import msg_to_decision, stamp_to_ns
+from visionscaling_ros.nodes.frame_encoder import FrameEncoder
 from visionscaling_ros.nodes.image_input import ImageInput
 from visionscaling_ros.nodes.inference_files import catalog_of, profile_of
 from visionscaling_ros.nodes.inference_output import InferenceOutput
@@ -24,7 +25,7 @@ from visionscaling_ros.nodes.model_choice import (
 from visionscaling_ros.nodes.model_health import describe_books, describe_models, model_trouble
 from visionscaling_ros.nodes.model_preparation import ModelPreparation
 from visionscaling_ros.nodes.model_shelf import ModelShelf
-from visionscaling_ros.nodes.result_output import encode_upload, msg_to_reply
+from visionscaling_ros.nodes.result_output import msg_to_reply
 from visionscaling_ros.pipeline.dispatcher import Dispatcher
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.gpu_clock_view import GpuClockView
@@ -47,6 +48,7 @@ class InferenceNode(ManagedNode):
         self._accuracy: AccuracySource | None = None
         self._shelf: ModelShelf | None = None
         self._output: InferenceOutput
+        self._encode: FrameEncoder
         self._decision_s = float('-inf')
         self._link_s = float('-inf')
         self._clock_known = False
@@ -60,7 +62,8 @@ class InferenceNode(ManagedNode):
         """Load other models beside the work; hand the rest to whom it concerns."""
         if self._shelf is not None:
             if names & {'model_manifests', 'models'}:  # a manifest's content may be another now
-                self._shelf.set_catalog(catalog_of(self.parameters['model_manifests']))
+                self._encode.catalog = catalog_of(self.parameters['model_manifests'])
+                self._shelf.set_catalog(self._encode.catalog)
             if 'memory_limit_mib' in names:
                 self._shelf.set_memory_limit_bytes(self._memory_limit_bytes)
             if 'models' in names:
@@ -92,8 +95,10 @@ class InferenceNode(ManagedNode):
 
         values = self.parameters
         torch.set_num_threads(values['torch_threads'])
+        catalog = catalog_of(values['model_manifests'])
+        self._encode = FrameEncoder(catalog, lambda: int(self.parameters['jpeg_quality']))
         preparation = ModelPreparation(
-            catalog_of(values['model_manifests']),
+            catalog,
             encode=self._encode,
             sizes_px=sizes_to_offer_px(values),
             engine=values['engine'],
@@ -237,9 +242,6 @@ class InferenceNode(ManagedNode):
         if self._input is not None:
             return self._input.trouble()
         return 'no image from the camera in this process' if self._in_memory else ''
-
-    def _encode(self, image_bgr: ImageArray, input_size_px: int) -> bytes:
-        return encode_upload(image_bgr, input_size_px, self.parameters['jpeg_quality'])
 
     def _on_decision(self, message: msg.SlotDecision) -> None:
         if self._dispatcher is None or self._shelf is None:

@@ -51,7 +51,7 @@ class InferenceOutput:
         assert frame.allocation is not None
         message = offload_to_msg(
             frame,
-            upload.jpeg,
+            upload.payload,
             point=(frame.allocation.model, frame.allocation.input_size_px),
             image_size_px=(upload.image_width_px, upload.image_height_px),
             deadline_s=frame.arrived_s + max_age_s,

@@ -21,7 +21,7 @@ class ModelPreparation:
     """How models are made ready, and what is known of their costs before.
 
     :param catalog: the models there are; may be replaced at any time.
-    :param encode: BGR image and input size [px] to the JPEG bytes that would be uploaded.
+    :param encode: BGR image, model and input size [px] to what would be uploaded.
     :param sizes_px: input sizes to offer; empty: all a model has.
     :param engine: what runs the models, as in ``Catalog.load``; ``device``, ``threads`` and
         ``half_precision`` likewise.
@@ -66,11 +66,18 @@ class ModelPreparation:
         if self._profile is None:
             return []
         accuracies_map = self.accuracies_map(model)
-        return [
+        points = [
             dataclasses.replace(point, accuracy_map=accuracies_map[point.input_size_px])
             for point in self._profile.points
             if point.model == model and point.input_size_px in accuracies_map
         ]
+        if not self.catalog.entry(model).manifest.upload.sends_tensor:
+            return points
+        return [self._with_tensor_bits(point) for point in points]  # profiles measure JPEGs
+
+    def _with_tensor_bits(self, point: OperatingPoint) -> OperatingPoint:
+        payload = self._encode(self._image_bgr, point.model, point.input_size_px)
+        return dataclasses.replace(point, upload_bits=8.0 * len(payload.data))
 
     def prepare(
         self, model: str, known_sizes_px: Collection[int]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
-from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.nodes.conversions import (
     NANOSECONDS,
     detections_to_msgs,
@@ -17,7 +16,7 @@ from visionscaling_ros.nodes.offload_format import OffloadLabel
 from visionscaling_ros.pipeline.dispatcher import EdgeReply
 from visionscaling_ros.pipeline.frame import Frame, FrameFate
 from visionscaling_ros.pipeline.frame_books import BooksSnapshot
-from visionscaling_ros.vision.jpeg import encode_jpeg, resize_for_upload
+from visionscaling_ros.pipeline.upload_worker import Payload
 
 try:  # not part of every installation
     from vision_msgs.msg import (
@@ -30,22 +29,18 @@ except ImportError:
     Detection2DArray = None
 
 
-def encode_upload(image_bgr: ImageArray, input_size_px: int, quality: int) -> bytes:
-    """The JPEG of a frame shrunk to the detector's input size."""
-    return encode_jpeg(resize_for_upload(image_bgr, input_size_px), quality)
-
-
 def offload_to_msg(
     frame: Frame,
-    jpeg: bytes,
+    payload: Payload,
     *,
     point: tuple[str, int],
     image_size_px: tuple[int, int],
     deadline_s: float,
     spare: bool = False,
 ) -> CompressedImage:
-    """The image that goes to the edge bridge.
+    """The message that goes to the edge bridge.
 
+    :param payload: what is sent of it.
     :param point: model and input size [px] to run there.
     :param image_size_px: width and height of the source image.
     :param deadline_s: on the monotonic clock.
@@ -61,11 +56,12 @@ def offload_to_msg(
         height=image_size_px[1],
         deadline=deadline_s,
         spare=int(spare),
+        shape=payload.tensor_shape,
     )
     return CompressedImage(
         header=make_header(frame.stamp_ns, frame.frame_id),
         format=str(label),
-        data=to_byte_array(jpeg),
+        data=to_byte_array(payload.data),
     )
 
 

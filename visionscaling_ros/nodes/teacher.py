@@ -27,7 +27,7 @@ class Teacher(NewestWorker[FrameFate]):
     They are marked spare, so that the edge bridge sends them only while no other frame is to be
     sent, and count in its tx rate like any other.
 
-    :param encode: BGR image (H, W, 3) and input size [px] to JPEG bytes.
+    :param encode: BGR image (H, W, 3), model and input size [px] to what is sent.
     :param publish: hands a frame to the edge bridge.
     :param on_answer: called with a fate and what the teacher found in its frame.
     """
@@ -87,12 +87,12 @@ class Teacher(NewestWorker[FrameFate]):
         point = self.point
         frame, now_s = item.frame, time.monotonic()
         try:
-            jpeg = self._encode(frame.decode(), point[1])
+            payload = self._encode(frame.decode(), *point)
         except Exception:  # it was decoded and had its fate before: nothing is lost but this
             return
         message = offload_to_msg(
             frame,
-            jpeg,
+            payload,
             point=point,
             image_size_px=(item.image_width_px, item.image_height_px),
             deadline_s=now_s + self.max_age_s,

@@ -24,7 +24,7 @@ LINK_STATE = 'link_state'
 SLOT_STATE = 'slot_state'
 SLOT_DECISION = 'slot_decision'
 
-LINK_SILENCE_S = 2.0  # without a link_state for this long the bridge counts as away
+LINK_SILENCE_S = 1.0  # without a link_state for this long the bridge counts as away
 
 
 def reliable(depth: int) -> QoSProfile:

@@ -43,5 +43,5 @@ def measure_point(
         accuracy_map=accuracy_map,
         gpu_work_ghz_s=statistics.median(gpu_s[1:]) * NOMINAL_FREQUENCY_HZ * 1e-9,
         serial_s=statistics.median(serial_s[1:]),
-        upload_bits=8.0 * len(encode(image_bgr, input_size_px)),
+        upload_bits=8.0 * len(encode(image_bgr, model, input_size_px).data),
     )

@@ -107,8 +107,9 @@ class CostTable:
         self._correct(model, input_size_px, upload_bits=upload_bits)
 
     def observe_server(self, model: str, input_size_px: int, server_time_s: float) -> None:
-        """Correct by the computing time one edge reply reported."""
-        self._correct(model, input_size_px, server_time_s=server_time_s)
+        """Correct by the computing time one edge reply reported; NaN: its server did not."""
+        if not math.isnan(server_time_s):
+            self._correct(model, input_size_px, server_time_s=server_time_s)
 
     def _corrected(self, key: tuple[str, int]) -> OperatingPoint:
         point, factor = self._points[key], self._accuracy_factors.get(key)

@@ -48,7 +48,7 @@ class Dispatcher:
     """Assigns frames by the decision in force and keeps the books. Thread-safe, never blocks.
 
     :param models: the detectors by name.
-    :param encode: BGR image and input size [px] to JPEG bytes.
+    :param encode: BGR image, model and input size [px] to what is sent.
     :param on_upload: called (upload thread) with every frame to hand to the edge bridge.
     :param on_fate: called (any thread) once for every frame that arrived.
     :param on_error: called with reason and words when an image or a model misbehaves.

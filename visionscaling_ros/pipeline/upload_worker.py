@@ -11,7 +11,17 @@ from visionscaling_ros.pipeline.cost_table import CostTable
 from visionscaling_ros.pipeline.frame import Frame
 from visionscaling_ros.pipeline.newest_worker import NewestWorker
 
-Encode = Callable[[ImageArray, int], bytes]  # BGR image (H, W, 3), input size [px] -> JPEG
+
+@dataclass(frozen=True)
+class Payload:
+    """What is sent of a frame: a JPEG, or float32 values of ``tensor_shape``."""
+
+    data: bytes
+    tensor_shape: tuple[int, ...] | None = None
+
+
+# BGR image (H, W, 3), model and input size [px] it is for
+Encode = Callable[[ImageArray, str, int], Payload]
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,7 @@ class Upload:
     """An encoded frame on its way to the edge bridge."""
 
     frame: Frame
-    jpeg: bytes
+    payload: Payload
     image_width_px: int
     image_height_px: int
 
@@ -27,7 +37,7 @@ class Upload:
 class UploadWorker(NewestWorker[Frame]):
     """One thread that encodes.
 
-    :param encode: BGR image (H, W, 3) and input size [px] to JPEG bytes.
+    :param encode: BGR image (H, W, 3), model and input size [px] to what is sent.
     :param on_upload: called from the worker's thread with every encoded frame.
     :param on_failed: called with a frame that could not be encoded, why, and in words.
     :param costs: corrected by the size of every encoded frame.
@@ -59,6 +69,7 @@ class UploadWorker(NewestWorker[Frame]):
         allocation = frame.allocation
         assert allocation is not None
         image = frame.decode()
-        jpeg = self._encode(image, allocation.input_size_px)
-        self._costs.observe_upload(allocation.model, allocation.input_size_px, 8.0 * len(jpeg))
-        self._on_upload(Upload(frame, jpeg, image.shape[1], image.shape[0]))
+        point = allocation.model, allocation.input_size_px
+        payload = self._encode(image, *point)
+        self._costs.observe_upload(*point, 8.0 * len(payload.data))
+        self._on_upload(Upload(frame, payload, image.shape[1], image.shape[0]))

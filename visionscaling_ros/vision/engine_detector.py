@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from visionscaling_ros.datatypes import Detections, FloatArray, ImageArray
-from visionscaling_ros.errors import ModelError
-from visionscaling_ros.vision.decoders.decoder import Task
+from visionscaling_ros.errors import VisionScalingError
+from visionscaling_ros.vision.batched_engine import BatchedEngine
 from visionscaling_ros.vision.detector import Prepared, RawOutput
 from visionscaling_ros.vision.engines.engine import Engine
 from visionscaling_ros.vision.input_writer import InputWriter
-from visionscaling_ros.vision.letterbox import check_input_size
+from visionscaling_ros.vision.letterbox import Letterbox, check_input_size
 from visionscaling_ros.vision.manifest import Manifest
-from visionscaling_ros.vision.suppression import suppress
+from visionscaling_ros.vision.output_reader import OutputReader
 
-MIN_CANDIDATES = 300  # of which suppression may drop most
 GREY = 114
 
 
@@ -33,7 +32,10 @@ class EngineDetector:
         self._name = name
         self._manifest = manifest
         self._engine_for = engine_for
+        self._reader = OutputReader(name, manifest)
         self._writers: dict[str, InputWriter] = {}
+        self._batched: dict[str, BatchedEngine] = {}
+        self._stacks: dict[int, FloatArray] = {}
 
     @property
     def name(self) -> str:
@@ -80,34 +82,62 @@ class EngineDetector:
 
     def postprocess(self, raw: RawOutput, prepared: Prepared) -> Detections:
         """Decode, threshold, suppress by class, back to source pixels. Raises ModelError."""
-        geometry, manifest = prepared.geometry, self._manifest
-        decoder = manifest.output.decoder
-        task = Task(
-            width_px=geometry.width_px,
-            height_px=geometry.height_px,
-            class_count=len(manifest.class_names),
-            score_threshold=manifest.score_threshold,
-            max_candidates=max(MIN_CANDIDATES, manifest.max_detections),
-        )
-        for role, tensor in zip(decoder.roles, raw.tensors, strict=True):
-            if not _is_finite(tensor):
-                raise ModelError(
-                    f'{manifest.path}: model {self._name}: output {role} has values that are not '
-                    'finite; allowed: finite ones'
-                )
-        try:
-            found = decoder.decode(raw.tensors, task)
-        except ModelError as error:
-            raise ModelError(
-                f'{manifest.path}: model {self._name}: output or classes: {error}'
-            ) from error
-        kept = np.flatnonzero(suppress(found.boxes_px, found.class_ids, manifest.iou_threshold))
-        kept = kept[: manifest.max_detections]
-        boxes_px = geometry.boxes_to_source(found.boxes_px[kept])
-        return Detections(boxes_px, found.scores[kept], found.class_ids[kept])
+        return self._reader.read(raw.tensors, prepared.geometry)
 
+    def detect_batch(
+        self, images_bgr: Sequence[ImageArray], input_size_px: int
+    ) -> list[Detections | VisionScalingError]:
+        """What all three steps give for each image, or the error of the one it fails for.
 
-def _is_finite(tensor: FloatArray) -> bool:
-    # one pass without a mask; only a sum that overflowed needs a second look
-    with np.errstate(over='ignore', invalid='ignore'):
-        return bool(np.isfinite(tensor.sum()) or np.isfinite(tensor).all())
+        Images whose inputs have the same shape share a pass where the engine can. Raises ModelError
+        when the network fails.
+        """
+        results: dict[int, Detections | VisionScalingError] = {}
+        stacks: dict[tuple[int, ...], FloatArray] = {}
+        members: dict[tuple[int, ...], list[tuple[int, Letterbox]]] = {}
+        for place, image_bgr in enumerate(images_bgr):
+            try:
+                prepared = self.preprocess(image_bgr, input_size_px)
+            except VisionScalingError as error:
+                results[place] = error
+                continue
+            shape = prepared.batch.shape[1:]
+            if shape not in stacks:
+                stacks[shape] = self._stack(len(images_bgr), shape, input_size_px)
+                members[shape] = []
+            stacks[shape][len(members[shape])] = prepared.batch[0]
+            members[shape].append((place, prepared.geometry))
+        engine = self._engine_for(input_size_px)
+        for shape, inside in members.items():
+            outputs = self._batched_engine(engine).run(stacks[shape][: len(inside)])
+            for k, (place, geometry) in enumerate(inside):
+                try:
+                    results[place] = self._reader.read([o[k : k + 1] for o in outputs], geometry)
+                except VisionScalingError as error:
+                    results[place] = error
+        return [results[place] for place in range(len(images_bgr))]
+
+    def forward_tensors(self, tensors: FloatArray) -> tuple[FloatArray, ...]:
+        """The network's outputs for inputs made elsewhere, in the order of its decoder.
+
+        :param tensors: float32 (N, 3, H, W), or (N, H, W, 3) where the manifest says nhwc.
+        :raises ModelError: the network cannot run them.
+        """
+        nchw = self._manifest.input.layout == 'nchw'
+        engine = self._engine_for(max(tensors.shape[2:] if nchw else tensors.shape[1:3]))
+        if nchw and engine.channels_last:
+            tensors = tensors.transpose(0, 2, 3, 1)
+        return self._batched_engine(engine).run(np.ascontiguousarray(tensors))
+
+    def _batched_engine(self, engine: Engine) -> BatchedEngine:
+        if engine.name not in self._batched:
+            self._batched[engine.name] = BatchedEngine(engine)
+        return self._batched[engine.name]
+
+    def _stack(self, count: int, shape: tuple[int, ...], input_size_px: int) -> FloatArray:
+        """Memory for a batch, the same as last time where it fits."""
+        stack = self._stacks.get(input_size_px)
+        if stack is None or len(stack) < count or stack.shape[1:] != shape:
+            stack = self._engine_for(input_size_px).allocate((count, *shape))
+            self._stacks[input_size_px] = stack
+        return stack

@@ -16,6 +16,11 @@ from visionscaling_ros.vision.letterbox import Letterbox, check_image, fit, resi
 Allocate = Callable[[tuple[int, ...]], FloatArray]
 
 
+def plain_memory(shape: tuple[int, ...]) -> FloatArray:
+    """Float32 memory for what is not run here but sent elsewhere."""
+    return np.empty(shape, np.float32)
+
+
 @dataclass(frozen=True)
 class _Slot:
     """Memory for images of one shape at one input size."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
+from visionscaling_ros.vision.image_header import encoded_size_px
 from visionscaling_ros.vision.letterbox import (
     check_image,
     check_input_size,
     fitted_size_px,
     resize_image,
 )
+
+# Twice the pixels of 8K video, 200 MB when decoded.
+MAX_PIXELS = 1 << 26
 
 
 def resize_for_upload(image_bgr: ImageArray, input_size_px: int) -> ImageArray:
@@ -39,15 +44,38 @@ def encode_jpeg(image_bgr: ImageArray, quality: int = 80) -> bytes:
     return bytes(data)
 
 
-def decode_jpeg(data: bytes | bytearray | memoryview) -> ImageArray:
-    """JPEG (or PNG) file -> uint8 (H, W, 3) BGR. Raises ImageFormatError when it is none."""
-    buffer = np.frombuffer(data, np.uint8)
+def decode_jpeg(
+    data: bytes | bytearray | memoryview | npt.NDArray[np.uint8], max_pixels: int = MAX_PIXELS
+) -> ImageArray:
+    """JPEG or PNG file -> uint8 (H, W, 3) BGR, upright.
+
+    Its header is read first: nothing is decoded of an image larger than ``max_pixels``, nor of any
+    other format. Raises ImageFormatError.
+    """
+    data = bytes(data)
+    check_pixels(*encoded_size_px(data), max_pixels)
+    return decode_image(data)
+
+
+def decode_image(data: bytes) -> ImageArray:
+    """Image file of any format OpenCV reads -> uint8 (H, W, 3) BGR; for files that are trusted.
+
+    Raises ImageFormatError when it is none.
+    """
     image: ImageArray | None = None
-    if len(buffer):
+    if data:
         try:
-            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR)
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error:
             image = None  # some broken headers raise instead
     if image is None:
-        raise ImageFormatError(f'{len(buffer)} bytes are no image; allowed: a whole JPEG or PNG')
+        raise ImageFormatError(f'{len(data)} bytes are no image; allowed: a whole JPEG or PNG')
     return image
+
+
+def check_pixels(width_px: int, height_px: int, max_pixels: int) -> None:
+    """Raise ImageFormatError for an image without pixels or with more than ``max_pixels``."""
+    if not 0 < width_px * height_px <= max_pixels:
+        raise ImageFormatError(
+            f'image is {width_px}x{height_px} pixels; allowed: 1 to {max_pixels} in all'
+        )

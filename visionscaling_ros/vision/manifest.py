@@ -17,6 +17,7 @@ from visionscaling_ros.vision.class_sets import CLASS_SETS
 from visionscaling_ros.vision.decoders.output_format import OutputFormat, read_output_format
 from visionscaling_ros.vision.input_format import InputFormat, read_input_format
 from visionscaling_ros.vision.letterbox import STRIDE_PX
+from visionscaling_ros.vision.upload_format import UploadFormat, read_upload_format
 from visionscaling_ros.vision.user_folders import data_folder
 
 FORMATS = ('vsdet', 'torchscript', 'torch_export', 'onnx')
@@ -52,6 +53,7 @@ class Manifest:
     input_sizes_px: tuple[int, ...]
     input: InputFormat
     output: OutputFormat
+    upload: UploadFormat
     score_threshold: float
     iou_threshold: float
     max_detections: int
@@ -73,6 +75,7 @@ def load_manifest(path: Path) -> Manifest:
     sizes_px = _input_sizes_px(top)
     widths = _widths(top, name, network_format)
     accuracies_map = _accuracies(top, path, tuple(widths), sizes_px)
+    output = read_output_format(top.mapping('output'))
     manifest = Manifest(
         path=path,
         name=name,
@@ -83,7 +86,8 @@ def load_manifest(path: Path) -> Manifest:
         download=download,
         input_sizes_px=sizes_px,
         input=read_input_format(top.mapping('input')),
-        output=read_output_format(top.mapping('output')),
+        output=output,
+        upload=read_upload_format(top.mapping('offload', optional=True), network_format, output),
         score_threshold=top.number('score_threshold', 0.001, 0.999, 0.05),
         iou_threshold=top.number('iou_threshold', 0.0, 1.0, 0.55),
         max_detections=top.whole('max_detections', 1, 1000, 100),

@@ -8,7 +8,7 @@ import cv2
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import ImageFormatError
-from visionscaling_ros.vision.jpeg import decode_jpeg
+from visionscaling_ros.vision.jpeg import decode_image
 from visionscaling_ros.vision.sources.folder_source import SUFFIXES
 
 # what a whole file has near its end
@@ -47,7 +47,7 @@ def image_fault(path: Path) -> str | None:
 def read_image(path: Path) -> ImageArray:
     """uint8 (H, W, 3) BGR, turned upright as EXIF says. Raises ImageFormatError naming the file."""
     try:
-        return decode_jpeg(path.read_bytes())
+        return decode_image(path.read_bytes())
     except OSError as error:
         raise ImageFormatError(f'{path} cannot be read: {error.strerror}') from error
     except ImageFormatError as error:

@@ -26,7 +26,7 @@ class Engine(Protocol):
 
     @property
     def channels_last(self) -> bool:
-        """Whether ``run`` takes (1, H, W, 3), else (1, 3, H, W)."""
+        """Whether ``run`` takes (N, H, W, 3), else (N, 3, H, W)."""
         ...
 
     def allocate(self, shape: tuple[int, ...]) -> FloatArray:
@@ -34,9 +34,10 @@ class Engine(Protocol):
         ...
 
     def run(self, batch: FloatArray) -> tuple[FloatArray, ...]:
-        """The output tensors asked for, on the host, for one image.
+        """The output tensors asked for, on the host.
 
-        Raises ModelError when the network cannot run it.
+        For one image, N = 1; more only where the network's file takes them (BatchedEngine finds
+        out). Raises ModelError when the network cannot run it.
         """
         ...
 

@@ -15,17 +15,19 @@ from torch import Tensor, nn
 from visionscaling_ros.vision.decoders.vsdet import VsdetDecoder
 from visionscaling_ros.vision.engines.extras import import_extra
 from visionscaling_ros.vision.letterbox import STRIDE_PX
+from visionscaling_ros.vision.upload_format import VSDET_INPUT
 from visionscaling_ros.vision.whole_file import whole_file
 
-_EXAMPLE_PX = (256, 320)  # height, width: anything that is not a special case
+_EXAMPLE = (2, 3, 256, 320)  # anything that is not a special case
 _MOST_CELLS = 128
+_MOST_IMAGES = 1024
 _OPSET = 18
-INPUT_NAME = 'images'
+INPUT_NAME = VSDET_INPUT
 OUTPUT_NAMES = VsdetDecoder.roles
 
 
 def export_network(network: nn.Module, kind: str, path: Path) -> None:
-    """Write a network for images (1, 3, H, W), H and W any multiples of 32 up to 4096 px.
+    """Write a network for images (N, 3, H, W), H and W any multiples of 32 up to 4096 px.
 
     The file is whole or not there.
 
@@ -38,13 +40,14 @@ def export_network(network: nn.Module, kind: str, path: Path) -> None:
 
 
 def _example() -> tuple[Tensor]:
-    images = torch.zeros(1, 3, *_EXAMPLE_PX)
+    images = torch.zeros(_EXAMPLE)
     return (images.to(memory_format=torch.channels_last),)
 
 
 def _dynamic_sizes() -> tuple[dict[int, object]]:
     rows, columns = (torch.export.Dim(name, min=1, max=_MOST_CELLS) for name in ('rows', 'columns'))
-    return ({2: STRIDE_PX * rows, 3: STRIDE_PX * columns},)
+    batch = torch.export.Dim('batch', min=1, max=_MOST_IMAGES)
+    return ({0: batch, 2: STRIDE_PX * rows, 3: STRIDE_PX * columns},)
 
 
 def _export_onnx(network: nn.Module, path: Path) -> None:

@@ -48,7 +48,7 @@ class TorchEngine:
         return memory
 
     def run(self, batch: FloatArray) -> tuple[FloatArray, ...]:
-        """Output tensors for a batch (1, H, W, 3); raises ModelError."""
+        """Output tensors for a batch (N, H, W, 3); raises ModelError."""
         on_stream = torch.cuda.stream(self._stream) if self._stream else contextlib.nullcontext()
         try:
             with torch.inference_mode(), on_stream:

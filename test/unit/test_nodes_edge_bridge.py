@@ -1,0 +1,99 @@
+"""What edge_bridge_node makes of its parameters and decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_secrets import Authority, write_private
+
+from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.nodes.edge_bridge_parameters import (
+    CONNECTION_PARAMETERS,
+    PARAMETERS,
+    check_connection,
+    make_clients,
+    server_addresses,
+)
+from visionscaling_ros.nodes.slot_length import DEFAULT_S, LONGEST_S, SlotLength
+
+
+def values(**changed: Any) -> dict[str, Any]:
+    return {**{parameter.name: parameter.default for parameter in PARAMETERS}, **changed}
+
+
+def test_the_defaults_are_allowed() -> None:
+    check_connection(values())
+    assert set(CONNECTION_PARAMETERS) <= set(values())
+
+
+def test_servers_are_used_in_the_order_they_are_named() -> None:
+    named = values(server='a:1', fallback_servers=['', 'b:2', '[::1]:3'])
+    assert server_addresses(named) == ['a:1', 'b:2', '[::1]:3']
+    clients = make_clients(named)
+    try:
+        assert [client.address for client in clients] == ['a:1', 'b:2', '[::1]:3']
+    finally:
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('server', 'edge'),
+        ('fallback_servers', ['b:2', 'c']),
+        ('fallback_servers', ['127.0.0.1:8001']),  # named twice
+        ('tls_ca_file', '/nowhere/ca.pem'),
+        ('token_file', '/nowhere/token'),
+        ('model_manifests', ['/nowhere/model.yaml']),
+    ],
+)
+def test_what_cannot_be_used_is_named(name: str, value: Any) -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        check_connection(values(**{name: value}))
+    named = value if name == 'model_manifests' else [name]
+    assert named[0] in str(refused.value)
+
+
+def test_secrets_others_can_read_are_refused(tmp_path: Path) -> None:
+    token = write_private(tmp_path / 'token', 'opensesame')
+    check_connection(values(token_file=str(token)))
+    token.chmod(0o644)
+    with pytest.raises(InvalidValueError, match='chmod 600') as refused:
+        check_connection(values(token_file=str(token)))
+    assert 'token_file' in str(refused.value)
+    assert 'opensesame' not in str(refused.value)
+
+
+def test_a_certificate_needs_its_key_and_an_authority(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue('robot', 'robot')
+    given = {'tls_ca_file': str(authority.file), 'tls_certificate_file': str(pair.certificate)}
+    with pytest.raises(InvalidValueError, match='tls_certificate_file'):
+        check_connection(values(**given))
+    check_connection(values(**given, tls_key_file=str(pair.key)))
+    with pytest.raises(InvalidValueError, match='tls_ca_file'):
+        check_connection(values(tls_server_name='edge.box'))
+
+
+def test_the_length_of_slots_is_learnt_from_their_decisions() -> None:
+    length = SlotLength()
+    assert length.decided(1, 0.0) == DEFAULT_S
+    assert length.decided(2, 0.5) == pytest.approx(0.5)
+    assert length.decided(2, 0.6) == pytest.approx(0.5)  # once more: no new slot
+    assert length.decided(4, 1.6) == pytest.approx(0.5)  # one was lost
+    assert length.decided(5, 3.1) == pytest.approx(0.5)  # one was late
+
+
+def test_a_controller_started_anew_spoils_nothing() -> None:
+    length = SlotLength()
+    for slot in range(5):
+        length.decided(slot, float(slot))
+    assert length.decided(0, 100.0) == pytest.approx(1.0)
+    assert length.decided(1, 101.0) == pytest.approx(1.0)
+    assert SlotLength().decided(7, 1e9) == DEFAULT_S
+    patient = SlotLength()
+    patient.decided(0, 0.0)
+    assert patient.decided(1, 1e6) == LONGEST_S
