@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from visionscaling_ros.edge.model_runner import RunResult, Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.tensor_model import TensorSpec
+from visionscaling_ros.edge.server.model_runner import RunResult, Workload
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import ImageFormatError, ModelError
 
 PATIENCE_S = 20.0

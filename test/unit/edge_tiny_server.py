@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from visionscaling_ros.edge.model_runner import RunResult, Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.tensor_model import TensorSpec
+from visionscaling_ros.edge.server.model_runner import RunResult, Workload
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 
 
 class BrightestByte:

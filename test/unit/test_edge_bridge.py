@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.offload import (
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.pacer import Pacer
+from visionscaling_ros.edge.wire.offload import (
     FailureReason,
     OffloadError,
     OffloadFrame,
     OffloadOutcome,
 )
-from visionscaling_ros.edge.pacer import Pacer
-from visionscaling_ros.edge.protocol import REQUEST_OVERHEAD_BYTES, EdgeReply
-from visionscaling_ros.edge.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.protocol import REQUEST_OVERHEAD_BYTES, EdgeReply
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
 from visionscaling_ros.errors import InvalidValueError
 
 PATIENCE_S = 20.0

@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.capacity_estimator import CapacityEstimator
-from visionscaling_ros.edge.capacity_window import RESOLUTION_S, WINDOW_S, Busy, CapacityWindow
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.bridge.capacity_estimator import CapacityEstimator
+from visionscaling_ros.edge.bridge.capacity_window import (
+    RESOLUTION_S,
+    WINDOW_S,
+    Busy,
+    CapacityWindow,
+)
+from visionscaling_ros.edge.link.trace import LinkTrace
 
 RTT_S = 0.004
 

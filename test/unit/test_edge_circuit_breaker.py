@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from visionscaling_ros.edge.circuit_breaker import CircuitBreaker, CircuitState
+from visionscaling_ros.edge.bridge.circuit_breaker import CircuitBreaker, CircuitState
 
 
 def closed_breaker(max_failures: int = 3) -> CircuitBreaker:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from visionscaling_ros.cli.main import main
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
-from visionscaling_ros.edge.protocol import EdgeReply
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadError, OffloadFrame
+from visionscaling_ros.edge.wire.protocol import EdgeReply
 from visionscaling_ros.vision.catalog import built_in_catalog
 
 COMMAND = 'import sys; from visionscaling_ros.cli.main import main; sys.exit(main())'

@@ -16,11 +16,11 @@ import pytest
 from edge_secrets import Authority, Pair, write_private
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.client import GrpcEdgeClient
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
 from visionscaling_ros.edge.credentials import ClientCredentials
-from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
-from visionscaling_ros.edge.protocol import EdgeReply, build_reply, parse_request
-from visionscaling_ros.edge.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadError, OffloadFrame
+from visionscaling_ros.edge.wire.protocol import EdgeReply, build_reply, parse_request
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
 from visionscaling_ros.errors import InvalidValueError
 
 PATIENCE_S = 20.0

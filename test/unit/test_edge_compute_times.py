@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.batching import REVISIT_BATCHES, Batching
-from visionscaling_ros.edge.compute_times import (
+from visionscaling_ros.edge.server.batching import REVISIT_BATCHES, Batching
+from visionscaling_ros.edge.server.compute_times import (
     HALF_LIFE_S,
     MAX_WORKLOADS,
     SETTLING,
     ComputeTimes,
 )
-from visionscaling_ros.edge.model_runner import Workload
-from visionscaling_ros.edge.robot_shares import ACTIVE_S, RobotShares
+from visionscaling_ros.edge.server.model_runner import Workload
+from visionscaling_ros.edge.server.robot_shares import ACTIVE_S, RobotShares
 
 W = Workload('n', 256, 320, 1 << 17)
 

@@ -6,7 +6,7 @@ import pytest
 from edge_secrets import Authority, digest, write_private
 
 from visionscaling_ros.edge.credentials import ClientCredentials
-from visionscaling_ros.edge.robot_directory import RobotDirectory, read_robots
+from visionscaling_ros.edge.server.robot_directory import RobotDirectory, read_robots
 from visionscaling_ros.errors import InvalidValueError
 
 GOOD = digest('secret')

@@ -14,8 +14,8 @@ import pytest
 from edge_secrets import digest, write_private
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import build_request, parse_reply
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request, parse_reply
 
 PATIENCE_S = 30.0
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)
@@ -25,9 +25,9 @@ import signal, sys, threading
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from edge_gated_runner import GatedRunner
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.server_log import say, server_log
-from visionscaling_ros.edge.server_security import ServerSecurity
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.server_log import say, server_log
+from visionscaling_ros.edge.server.server_security import ServerSecurity
 runner = GatedRunner()
 runner.gate.clear()
 signal.signal(signal.SIGUSR1, lambda *_: runner.gate.set())

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.loss_estimator import WINDOW_S as LOSS_WINDOW_S
-from visionscaling_ros.edge.loss_estimator import LossEstimator
-from visionscaling_ros.edge.overhead_estimator import LONGEST_S, OverheadEstimator
-from visionscaling_ros.edge.rtt_estimator import WINDOW_S, RttEstimator
-from visionscaling_ros.edge.server_times import ModelCounters, ServerTimes, read_counters
-from visionscaling_ros.edge.wire_times import WireTimes
+from visionscaling_ros.edge.bridge.loss_estimator import WINDOW_S as LOSS_WINDOW_S
+from visionscaling_ros.edge.bridge.loss_estimator import LossEstimator
+from visionscaling_ros.edge.bridge.overhead_estimator import LONGEST_S, OverheadEstimator
+from visionscaling_ros.edge.bridge.rtt_estimator import WINDOW_S, RttEstimator
+from visionscaling_ros.edge.bridge.server_times import ModelCounters, ServerTimes, read_counters
+from visionscaling_ros.edge.bridge.wire_times import WireTimes
 
 
 def rtt_of(*samples: tuple[float, float], idle: bool = True) -> RttEstimator:

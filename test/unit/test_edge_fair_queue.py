@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.admission import fill_level
-from visionscaling_ros.edge.batching import MAX_BATCH_S, Batching
-from visionscaling_ros.edge.compute_times import SETTLING, ComputeTimes
-from visionscaling_ros.edge.fair_queue import FairQueue, Job
-from visionscaling_ros.edge.model_runner import Workload
-from visionscaling_ros.edge.protocol import InferCall
+from visionscaling_ros.edge.server.admission import fill_level
+from visionscaling_ros.edge.server.batching import MAX_BATCH_S, Batching
+from visionscaling_ros.edge.server.compute_times import SETTLING, ComputeTimes
+from visionscaling_ros.edge.server.fair_queue import FairQueue, Job
+from visionscaling_ros.edge.server.model_runner import Workload
+from visionscaling_ros.edge.wire.protocol import InferCall
 
 SIZES = (1, 2, 4, 8)
 

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.peer import address_group, parse_peer
-from visionscaling_ros.edge.protocol import build_request, parse_reply
-from visionscaling_ros.edge.rate_limiter import MOST_KEYS, RateLimiter
-from visionscaling_ros.edge.request_outcome import RequestOutcome
-from visionscaling_ros.edge.request_wire import MOST_FIELDS, check_wire
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.server_limits import ServerLimits
-from visionscaling_ros.edge.service import SERVICE
+from visionscaling_ros.edge.server.peer import address_group, parse_peer
+from visionscaling_ros.edge.server.rate_limiter import MOST_KEYS, RateLimiter
+from visionscaling_ros.edge.server.request_outcome import RequestOutcome
+from visionscaling_ros.edge.server.request_wire import MOST_FIELDS, check_wire
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.server_limits import ServerLimits
+from visionscaling_ros.edge.server.service import SERVICE
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request, parse_reply
 from visionscaling_ros.errors import EdgeError, InvalidValueError
 
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from visionscaling_ros.cli.main import main
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import OffloadFrame, OffloadOutcome
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.wire.offload import OffloadFrame, OffloadOutcome
 
 TINY_SERVER = str(Path(__file__).with_name('edge_tiny_server.py'))
 COMMAND = 'import sys; from visionscaling_ros.cli.main import main; sys.exit(main())'

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.link_outage import MAX_RTO_S, Outage, retransmitted_s
-from visionscaling_ros.edge.link_path import PACKET_BYTES, LinkConditions, LinkPath
-from visionscaling_ros.edge.trace import LinkTrace, load_trace
+from visionscaling_ros.edge.link.link_outage import MAX_RTO_S, Outage, retransmitted_s
+from visionscaling_ros.edge.link.link_path import PACKET_BYTES, LinkConditions, LinkPath
+from visionscaling_ros.edge.link.trace import LinkTrace, load_trace
 from visionscaling_ros.errors import InvalidValueError
 
 TRACE = Path(__file__).resolve().parents[2] / 'config' / 'traces' / 'demo.csv'

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import OffloadFrame, OffloadOutcome
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.wire.offload import OffloadFrame, OffloadOutcome
 
 RATE_BPS = 4e6
 PORT = 8001
@@ -32,8 +32,8 @@ FIRST = (_BLOCK & 63) * 4
 HERE_IP, THERE_IP = f'{NETWORK}.{FIRST + 1}', f'{NETWORK}.{FIRST + 2}'
 SERVER = (
     'from edge_tiny_server import BrightestByte\n'
-    'from visionscaling_ros.edge.server import EdgeServer\n'
-    'from visionscaling_ros.edge.server_security import ServerSecurity\n'
+    'from visionscaling_ros.edge.server.server import EdgeServer\n'
+    'from visionscaling_ros.edge.server.server_security import ServerSecurity\n'
     f'server = EdgeServer(BrightestByte(), host={THERE_IP!r}, port={PORT}, '
     'security=ServerSecurity(insecure=True))\n'
     'server.serve(lambda address: print(address, flush=True))\n'

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
 from visionscaling_ros.datatypes import Detections
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import (
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import (
     REQUEST_OVERHEAD_BYTES,
     EdgeReply,
     build_reply,
@@ -20,8 +20,8 @@ from visionscaling_ros.edge.protocol import (
     parse_reply,
     parse_request,
 )
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.tensor_model import TensorSpec
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import EdgeError
 
 

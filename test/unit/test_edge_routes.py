@@ -6,17 +6,17 @@ import math
 
 import pytest
 
-from visionscaling_ros.edge.link_monitor import SentRequest
-from visionscaling_ros.edge.offload import FailureReason, OffloadError
-from visionscaling_ros.edge.protocol import EdgeReply
-from visionscaling_ros.edge.route import (
+from visionscaling_ros.edge.bridge.link_monitor import SentRequest
+from visionscaling_ros.edge.bridge.route import (
     ASK_AGAIN_S,
     FLAP_WINDOW_S,
     NOT_REACHED,
     RETURN_S,
     Route,
 )
-from visionscaling_ros.edge.routes import Routes
+from visionscaling_ros.edge.bridge.routes import Routes
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadError
+from visionscaling_ros.edge.wire.protocol import EdgeReply
 
 AWAY = OffloadError(FailureReason.UNAVAILABLE, 'connection refused')
 SILENT = OffloadError(FailureReason.TIMEOUT, 'no answer in time')

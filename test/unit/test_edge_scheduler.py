@@ -10,20 +10,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 import numpy as np
 import pytest
 
-from visionscaling_ros.edge.compute_times import SETTLING
-from visionscaling_ros.edge.model_runner import RunResult, Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.scheduler import (
+from visionscaling_ros.edge.server.compute_times import SETTLING
+from visionscaling_ros.edge.server.model_runner import RunResult, Workload
+from visionscaling_ros.edge.server.scheduler import (
     THREAD_NAME,
     Computed,
     DrainingError,
     OverloadedError,
     Scheduler,
 )
-from visionscaling_ros.edge.scheduler_snapshot import WorkCounters
-from visionscaling_ros.edge.tensor_model import TensorSpec
-from visionscaling_ros.edge.work_books import MAX_ROBOTS, OTHERS
+from visionscaling_ros.edge.server.scheduler_snapshot import WorkCounters
+from visionscaling_ros.edge.server.work_books import MAX_ROBOTS, OTHERS
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError, ModelError
 
 PATIENCE_S = 20.0

@@ -16,11 +16,11 @@ from tritonclient.grpc import service_pb2_grpc
 
 from visionscaling_ros.cli.edge_server_options import LIMITS
 from visionscaling_ros.edge.credentials import ClientCredentials
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import build_request, parse_reply
-from visionscaling_ros.edge.robot_directory import read_robots
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.server_security import ServerSecurity
+from visionscaling_ros.edge.server.robot_directory import read_robots
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.server_security import ServerSecurity
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request, parse_reply
 
 DOCUMENT = Path(__file__).parents[2] / 'docs' / 'security.md'
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)

@@ -14,10 +14,10 @@ from edge_gated_runner import PATIENCE_S, GatedRunner
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import build_request, parse_reply
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.service import SERVICE
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.service import SERVICE
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request, parse_reply
 from visionscaling_ros.errors import EdgeError
 
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)

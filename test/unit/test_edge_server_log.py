@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from visionscaling_ros.edge.server_log import MOST_PER_SECOND, server_log
+from visionscaling_ros.edge.server.server_log import MOST_PER_SECOND, server_log
 
 LOGGER = logging.getLogger('visionscaling_ros.test')
 
@@ -29,7 +29,7 @@ def test_a_flood_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_full_disk_does_not_change_the_exit_status(stream: str) -> None:
     program = (
         'import logging\n'
-        'from visionscaling_ros.edge.server_log import say, server_log\n'
+        'from visionscaling_ros.edge.server.server_log import say, server_log\n'
         'with server_log():\n'
         '    say("ready"); logging.getLogger("a").error("x" * 1000)\n'
     )

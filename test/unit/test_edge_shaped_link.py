@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from visionscaling_ros.edge.address import parse_address
-from visionscaling_ros.edge.running_link import RunningLink
-from visionscaling_ros.edge.shaped_link import ShapedLink
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.running_link import RunningLink
+from visionscaling_ros.edge.link.shaped_link import ShapedLink
+from visionscaling_ros.edge.link.trace import LinkTrace
 from visionscaling_ros.errors import EdgeError
 
 PATIENCE_S = 20.0

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import ReplyCallback
-from visionscaling_ros.edge.offload import FailureReason, OffloadFrame, OffloadOutcome
-from visionscaling_ros.edge.pacer import Pacer
-from visionscaling_ros.edge.protocol import EdgeReply
-from visionscaling_ros.edge.relative_detections import RelativeDetections
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.client import ReplyCallback
+from visionscaling_ros.edge.bridge.pacer import Pacer
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadFrame, OffloadOutcome
+from visionscaling_ros.edge.wire.protocol import EdgeReply
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
 
 WAIT_S = 10.0
 NOTHING = RelativeDetections(

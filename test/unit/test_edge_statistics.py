@@ -16,12 +16,12 @@ from edge_gated_runner import PATIENCE_S, GatedRunner
 from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import build_request
-from visionscaling_ros.edge.request_outcome import RequestOutcome
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.server_limits import ServerLimits
-from visionscaling_ros.edge.server_statistics import Histogram, ServerStatistics
+from visionscaling_ros.edge.server.request_outcome import RequestOutcome
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.server_limits import ServerLimits
+from visionscaling_ros.edge.server.server_statistics import Histogram, ServerStatistics
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request
 
 LABELS = ('robot', 'outcome', 'model', 'le')
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.token_bucket import CARRIED, CATCH_UP_S, FORGIVEN, TokenBucket
+from visionscaling_ros.edge.bridge.token_bucket import CARRIED, CATCH_UP_S, FORGIVEN, TokenBucket
 from visionscaling_ros.errors import InvalidValueError
 
 RATES = st.floats(1e4, 1e8)

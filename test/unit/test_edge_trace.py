@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.trace import PACKET_BITS, LinkTrace, load_trace
+from visionscaling_ros.edge.link.trace import PACKET_BITS, LinkTrace, load_trace
 from visionscaling_ros.errors import InvalidValueError
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import FailureReason, OffloadError
-from visionscaling_ros.edge.pacer import Pacer
-from visionscaling_ros.edge.uplink import MeteredUplink
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.bridge.pacer import Pacer
+from visionscaling_ros.edge.bridge.uplink import MeteredUplink
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadError
 from visionscaling_ros.errors import InvalidValueError
 
 PATIENCE_S = 20.0

@@ -16,10 +16,10 @@ from triton_fixture import installed_triton
 from vision_models import CLASSES, write_vsdet
 
 from visionscaling_ros.datatypes import Detections, ImageArray
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import FailureReason, OffloadFrame, OffloadOutcome
-from visionscaling_ros.edge.server import EdgeServer
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadFrame, OffloadOutcome
 from visionscaling_ros.nodes.frame_encoder import FrameEncoder
 from visionscaling_ros.serving.detector_runner import DetectorRunner
 from visionscaling_ros.serving.repository import write_repository

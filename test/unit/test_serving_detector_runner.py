@@ -12,10 +12,10 @@ import pytest
 import torch
 from vision_models import write_manifest, write_traced, write_vsdet
 
-from visionscaling_ros.edge.model_runner import Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.scheduler import OverloadedError, Scheduler
+from visionscaling_ros.edge.server.model_runner import Workload
+from visionscaling_ros.edge.server.scheduler import OverloadedError, Scheduler
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
 from visionscaling_ros.errors import (
     ImageFormatError,
     InvalidValueError,

@@ -17,10 +17,10 @@ import pytest
 from edge_gated_runner import PATIENCE_S, GatedRunner
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import build_request
-from visionscaling_ros.edge.request_outcome import RequestOutcome
-from visionscaling_ros.edge.server import EdgeServer
+from visionscaling_ros.edge.server.request_outcome import RequestOutcome
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config' / 'load_balancer' / 'haproxy.cfg'
 HAPROXY = shutil.which('haproxy', path=f'{os.environ.get("PATH", "")}:/usr/sbin')

@@ -14,11 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import OffloadError, OffloadFrame
-from visionscaling_ros.edge.protocol import EdgeReply, InferCall
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.server import EdgeServer
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.wire.offload import OffloadError, OffloadFrame
+from visionscaling_ros.edge.wire.protocol import EdgeReply, InferCall
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
 from visionscaling_ros.errors import EdgeError, ImageFormatError, InvalidValueError
 from visionscaling_ros.serving.ray_options import RayOptions
 from visionscaling_ros.serving.ray_runner import RayRunner

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vision_models import write_vsdet
 
-from visionscaling_ros.edge.offload import OffloadFrame
+from visionscaling_ros.edge.wire.offload import OffloadFrame
 from visionscaling_ros.errors import EdgeError
 from visionscaling_ros.nodes.frame_encoder import FrameEncoder
 from visionscaling_ros.serving.tensor_model import ManifestTensorModel, tensor_models

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.trace import LinkTrace
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.processes import Draw, dwell, swing, wander
 from visionscaling_ros.simulation.profile import PROFILE_NAMES, load_profile

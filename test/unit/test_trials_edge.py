@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from visionscaling_ros.cli import bench_edge
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.trace import LinkTrace
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.trials import capacity, overhead, pacing
 from visionscaling_ros.trials.byte_counter import ByteCounter

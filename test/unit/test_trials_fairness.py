@@ -11,7 +11,7 @@ from edge_gated_runner import PATIENCE_S, GatedRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visionscaling_ros.edge.server import EdgeServer
+from visionscaling_ros.edge.server.server import EdgeServer
 from visionscaling_ros.errors import EdgeError
 from visionscaling_ros.trials.fairness import is_fair, shares_of
 from visionscaling_ros.trials.load_robot import RobotAccount, RobotLoad, run_robots

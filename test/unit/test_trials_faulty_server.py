@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from visionscaling_ros.edge.client import GrpcEdgeClient
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
 from visionscaling_ros.edge.credentials import ClientCredentials
-from visionscaling_ros.edge.offload import FailureReason, OffloadError, OffloadFrame
-from visionscaling_ros.edge.protocol import EdgeReply
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadError, OffloadFrame
+from visionscaling_ros.edge.wire.protocol import EdgeReply
 from visionscaling_ros.trials.faults.garbage_server import GarbageServer
 from visionscaling_ros.trials.faults.secrets import CampaignSecrets
 from visionscaling_ros.trials.faults.small_disk import SIZE_KIB, SmallDisk

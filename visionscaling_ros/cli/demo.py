@@ -16,7 +16,7 @@ from visionscaling_ros.demo.report import print_comparison, write_report
 from visionscaling_ros.demo.run_record import RunRecord
 from visionscaling_ros.demo.slot_table import SlotTable
 from visionscaling_ros.demo.summary import summarize
-from visionscaling_ros.edge.trace import load_trace
+from visionscaling_ros.edge.link.trace import load_trace
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
 from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.graphs import demo_graph

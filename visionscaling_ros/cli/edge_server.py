@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from visionscaling_ros.cli import edge_server_options as options
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.server_log import say, server_log
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.server_log import say, server_log
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.vision.catalog import built_in_catalog
 

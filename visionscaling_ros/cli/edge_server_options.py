@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from visionscaling_ros.edge.server_limits import ServerLimits
-from visionscaling_ros.edge.server_security import ServerSecurity
+from visionscaling_ros.edge.server.server_limits import ServerLimits
+from visionscaling_ros.edge.server.server_security import ServerSecurity
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.serving.call_reader import MAX_IMAGE_PIXELS
 from visionscaling_ros.vision.engines.engine import ENGINES

@@ -8,8 +8,8 @@ import signal
 from collections.abc import Callable
 
 from visionscaling_ros.edge.address import parse_address
-from visionscaling_ros.edge.shaped_link import ShapedLink
-from visionscaling_ros.edge.trace import load_trace
+from visionscaling_ros.edge.link.shaped_link import ShapedLink
+from visionscaling_ros.edge.link.trace import load_trace
 from visionscaling_ros.errors import InvalidValueError
 
 HELP = 'TCP proxy that is as slow, far, lossy and unsteady as a radio link'

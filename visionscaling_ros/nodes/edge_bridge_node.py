@@ -11,9 +11,9 @@ from typing import Any
 from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.offload import FailureReason, OffloadFrame, OffloadOutcome
-from visionscaling_ros.edge.route import NOT_REACHED, ServerStatus
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.route import NOT_REACHED, ServerStatus
+from visionscaling_ros.edge.wire.offload import FailureReason, OffloadFrame, OffloadOutcome
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
 from visionscaling_ros.hardware.radio_power import RadioEnergyMeter, RadioPowerModel
 from visionscaling_ros.nodes import topics

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from visionscaling_ros.edge.address import format_address, parse_address
-from visionscaling_ros.edge.client import GrpcEdgeClient
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
 from visionscaling_ros.edge.credentials import ClientCredentials
-from visionscaling_ros.edge.tensor_model import TensorModel
+from visionscaling_ros.edge.wire.tensor_model import TensorModel
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.hardware.radio_power import RadioPowerModel
 from visionscaling_ros.nodes.inference_files import catalog_of

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray
-from visionscaling_ros.edge.model_runner import Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.tensor_model import TensorSpec
+from visionscaling_ros.edge.server.model_runner import Workload
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import InvalidValueError, ModelError, VisionScalingError
 from visionscaling_ros.vision.image_header import encoded_size_px
 from visionscaling_ros.vision.jpeg import check_pixels

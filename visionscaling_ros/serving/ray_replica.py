@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from visionscaling_ros.edge.model_runner import RunResult, Workload
-from visionscaling_ros.edge.protocol import InferCall
+from visionscaling_ros.edge.server.model_runner import RunResult, Workload
+from visionscaling_ros.edge.wire.protocol import InferCall
 from visionscaling_ros.serving.ray_options import RayOptions
 
 

@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from visionscaling_ros.edge.computed import OverloadedError
-from visionscaling_ros.edge.model_runner import RunResult, Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.tensor_model import TensorSpec
+from visionscaling_ros.edge.server.computed import OverloadedError
+from visionscaling_ros.edge.server.model_runner import RunResult, Workload
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import EdgeError, ModelError, VisionScalingError
 from visionscaling_ros.serving.ray_options import LOCAL, RayOptions
 from visionscaling_ros.serving.ray_replica import DetectorReplica

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from visionscaling_ros.edge.protocol import JPEG_INPUT, OUTPUTS
+from visionscaling_ros.edge.wire.protocol import JPEG_INPUT, OUTPUTS
 from visionscaling_ros.serving.repository_network import NetworkTensors, Shape
 from visionscaling_ros.serving.repository_options import RepositoryOptions
 from visionscaling_ros.serving.triton_models import THREADS_PARAMETER

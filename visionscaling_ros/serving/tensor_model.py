@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from visionscaling_ros.datatypes import FloatArray
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.tensor_model import TensorModel
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.tensor_model import TensorModel
 from visionscaling_ros.errors import EdgeError, InvalidValueError, VisionScalingError
 from visionscaling_ros.vision.catalog import Catalog
 from visionscaling_ros.vision.letterbox import Letterbox, fit

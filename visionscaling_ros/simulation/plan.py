@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from visionscaling_ros.control.policy import POLICY_NAMES
-from visionscaling_ros.edge.trace import load_trace
+from visionscaling_ros.edge.link.trace import load_trace
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.scenarios import SCENARIOS
 from visionscaling_ros.simulation.suite import SYNTHETIC, Job

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.trace import LinkTrace
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.conditions import Conditions, Series
 from visionscaling_ros.simulation.processes import Draw, dwell, swing, wander

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from visionscaling_ros.control.policy import Policy, make_policy
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.edge.trace import load_trace
+from visionscaling_ros.edge.link.trace import load_trace
 from visionscaling_ros.simulation.best_static import best_static
 from visionscaling_ros.simulation.conditions import Conditions
 from visionscaling_ros.simulation.job_processes import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.trace import LinkTrace
 from visionscaling_ros.simulation.conditions import Series
 from visionscaling_ros.simulation.processes import Draw, dwell, swing, wander
 

@@ -16,8 +16,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from visionscaling_ros.datatypes import FloatArray
-from visionscaling_ros.edge.capacity_window import WINDOW_S
-from visionscaling_ros.edge.trace import LinkTrace, load_trace
+from visionscaling_ros.edge.bridge.capacity_window import WINDOW_S
+from visionscaling_ros.edge.link.trace import LinkTrace, load_trace
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.trials.child import quick_server, shaped_link
 from visionscaling_ros.trials.offered_frames import OfferedFrames, connected_bridge, sampled

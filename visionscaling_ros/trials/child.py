@@ -17,14 +17,14 @@ import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray
 from visionscaling_ros.edge.address import parse_address
-from visionscaling_ros.edge.model_runner import Workload
-from visionscaling_ros.edge.protocol import InferCall
-from visionscaling_ros.edge.relative_detections import RelativeDetections
-from visionscaling_ros.edge.server import EdgeServer
-from visionscaling_ros.edge.server_limits import ServerLimits
-from visionscaling_ros.edge.shaped_link import ShapedLink
-from visionscaling_ros.edge.tensor_model import TensorSpec
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.shaped_link import ShapedLink
+from visionscaling_ros.edge.link.trace import LinkTrace
+from visionscaling_ros.edge.server.model_runner import Workload
+from visionscaling_ros.edge.server.server import EdgeServer
+from visionscaling_ros.edge.server.server_limits import ServerLimits
+from visionscaling_ros.edge.wire.protocol import InferCall
+from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
+from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import EdgeError, VisionScalingError
 
 START_TIMEOUT_S = 60.0

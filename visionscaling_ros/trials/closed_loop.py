@@ -11,7 +11,7 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from visionscaling_ros.edge.protocol import MAX_MESSAGE_BYTES
+from visionscaling_ros.edge.wire.protocol import MAX_MESSAGE_BYTES
 from visionscaling_ros.errors import EdgeError
 
 METHOD = '/inference.GRPCInferenceService/ModelInfer'

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2
 
-from visionscaling_ros.edge.protocol import MAX_MESSAGE_BYTES
+from visionscaling_ros.edge.wire.protocol import MAX_MESSAGE_BYTES
 from visionscaling_ros.errors import EdgeError
 
 THREADS = 8

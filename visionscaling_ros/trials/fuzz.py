@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from visionscaling_ros.edge.address import parse_address
-from visionscaling_ros.edge.offload import OffloadFrame
+from visionscaling_ros.edge.wire.offload import OffloadFrame
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
 from visionscaling_ros.trials.fuzz_attackers import Attackers, attackers
 from visionscaling_ros.trials.fuzz_report import (

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import build_request, parse_reply
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import build_request, parse_reply
 from visionscaling_ros.errors import EdgeError
 
 JOIN_S = 5.0

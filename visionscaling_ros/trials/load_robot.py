@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import OffloadFrame, OffloadOutcome
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.wire.offload import OffloadFrame, OffloadOutcome
 from visionscaling_ros.errors import EdgeError
 
 READY_TIMEOUT_S = 60.0

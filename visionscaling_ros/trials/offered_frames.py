@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.link_snapshot import LinkSnapshot
-from visionscaling_ros.edge.offload import OffloadFrame, OffloadOutcome
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.bridge.link_snapshot import LinkSnapshot
+from visionscaling_ros.edge.wire.offload import OffloadFrame, OffloadOutcome
 from visionscaling_ros.errors import EdgeError
 from visionscaling_ros.trials.child import INPUT_SIZE_PX, MODEL
 

@@ -17,9 +17,9 @@ from rich.progress import track
 from rich.table import Table
 from tritonclient.grpc import service_pb2_grpc
 
-from visionscaling_ros.edge.bridge import EdgeBridge
-from visionscaling_ros.edge.offload import OffloadOutcome
-from visionscaling_ros.edge.protocol import EdgeReply, build_request, parse_reply
+from visionscaling_ros.edge.bridge.bridge import EdgeBridge
+from visionscaling_ros.edge.wire.offload import OffloadOutcome
+from visionscaling_ros.edge.wire.protocol import EdgeReply, build_request, parse_reply
 from visionscaling_ros.errors import EdgeError, InvalidValueError
 from visionscaling_ros.trials.child import quick_server
 from visionscaling_ros.trials.offered_frames import connected_bridge, make_frame

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from visionscaling_ros.edge.offload import OffloadFrame
-from visionscaling_ros.edge.protocol import OUTPUTS, build_request
-from visionscaling_ros.edge.tensors import read_tensor
+from visionscaling_ros.edge.wire.offload import OffloadFrame
+from visionscaling_ros.edge.wire.protocol import OUTPUTS, build_request
+from visionscaling_ros.edge.wire.tensors import read_tensor
 from visionscaling_ros.errors import EdgeError, InvalidValueError
 from visionscaling_ros.serving.repository import write_repository
 from visionscaling_ros.serving.repository_options import RepositoryOptions

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from visionscaling_ros.edge.address import parse_address
-from visionscaling_ros.edge.running_link import RunningLink
-from visionscaling_ros.edge.shaped_link import ShapedLink
-from visionscaling_ros.edge.trace import LinkTrace
+from visionscaling_ros.edge.link.running_link import RunningLink
+from visionscaling_ros.edge.link.shaped_link import ShapedLink
+from visionscaling_ros.edge.link.trace import LinkTrace
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.graph.graphs import EDGE_BRIDGE, EDGE_SERVER, robot_graph
 from visionscaling_ros.graph.options import RobotOptions

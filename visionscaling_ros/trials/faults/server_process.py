@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from visionscaling_ros.edge.address import format_address
-from visionscaling_ros.edge.client import GrpcEdgeClient
-from visionscaling_ros.edge.offload import OffloadError
+from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
+from visionscaling_ros.edge.wire.offload import OffloadError
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.graph.installed import program_command
 from visionscaling_ros.graph.supervised_process import SupervisedProcess

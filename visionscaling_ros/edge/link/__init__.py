@@ -1,0 +1,1 @@
+"""A slow, far and failing link on one machine."""

@@ -1,0 +1,1 @@
+"""The far end: the embedded inference server."""
