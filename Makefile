@@ -22,7 +22,7 @@ help:
 	@echo '                  option: TRACES=folder of recorded uplinks'
 	@echo 'make bench-graph  loss, latency and CPU of the frame path (ARGS=... goes to the command)'
 	@echo 'make bench-edge   pacing, capacity, overhead, throughput and fairness of the way to the edge'
-	@echo '                  options: TRACES=folder of recorded uplinks, ARGS=...'
+	@echo '                  one of them with its options: ARGS="capacity --traces folder"'
 	@echo 'make faults       a running robot through hundreds of faults (COUNT=faults)'
 	@echo 'make fuzz         an edge server under attack for MINUTES=minutes'
 	@echo 'make setup        only the set-up that each of these does first'
@@ -62,6 +62,9 @@ bench: setup
 
 bench-graph: setup
 	@$(IN_ENVIRONMENT) visionscaling bench-graph $(ARGS)
+
+bench-edge: setup
+	@$(IN_ENVIRONMENT) visionscaling bench-edge --json out/bench/edge.json --plot out/bench/edge $(ARGS)
 
 faults: setup
 	@$(IN_ENVIRONMENT) visionscaling faults $(if $(COUNT),--count '$(COUNT)') --json out/faults/faults.json $(ARGS)

@@ -223,16 +223,28 @@ def test_slow_moments_do_not_count_more_than_their_time() -> None:
 
 
 def test_the_interval_narrows_with_what_is_known() -> None:
-    once, often = CapacityWindow(), CapacityWindow()
-    once.add(Busy(1.0, 2e5, 0.1))
-    for index in range(10):
-        often.add(Busy(0.2 * index, 1e4, 0.005))
-    widths = [
-        (found.high_bps - found.low_bps) / found.mean_bps
-        for found in (once.estimate(), often.estimate())
-    ]
-    assert widths[1] < widths[0]
-    assert widths[1] > 0.05
+    """Rates of 1 and 3 Mbit/s in turns, twice or ten times in the window."""
+    widths = []
+    for count in (2, 10):
+        window = CapacityWindow()
+        for index in range(count):
+            rate_bps = 1e6 + 2e6 * (index % 2)
+            window.add(Busy(2.0 * index / count, 0.04 * rate_bps, 0.04))
+        found = window.estimate()
+        widths.append((found.high_bps - found.low_bps) / found.mean_bps)
+    assert widths[1] < 0.7 * widths[0]
+
+
+def test_what_is_too_short_to_be_timed_well_makes_it_wide() -> None:
+    widths = []
+    for busy_s in (0.05, 0.002):
+        window = CapacityWindow()
+        for index in range(10):
+            window.add(Busy(0.2 * index, 2e7 * busy_s, busy_s))
+        found = window.estimate()
+        widths.append((found.high_bps - found.low_bps) / found.mean_bps)
+    assert widths[0] < 0.2
+    assert widths[1] > 1.0
 
 
 def test_expects_what_is_in_flight_to_go_first() -> None:

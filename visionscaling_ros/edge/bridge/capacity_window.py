@@ -17,6 +17,8 @@ RESOLUTION_S = 0.0002
 _DEVIATIONS = 1.2816
 # What an estimate is off by at least, relatively: clocks, wake-ups, headers.
 _LEAST_SPREAD = 0.03
+# How far a process of a busy machine is off when it times a transfer.
+_TIMING_S = 0.001
 
 
 class CapacityEstimate(NamedTuple):
@@ -44,7 +46,8 @@ class CapacityWindow:
     Between two busy times the capacity is taken to be the mean of theirs. Adding up bits over busy
     times instead would count a slow moment the more the longer a frame took in it, and so come out
     too low on a link that changes. The interval is a normal one, from the spread of the rates in
-    the window over how many there are, and from what less than one frame could not show.
+    the window over how many there are, from how well a transfer can be timed, and from what less
+    than one frame could not show.
     Not thread-safe; times are of one monotonic clock.
     """
 
@@ -80,9 +83,11 @@ class CapacityWindow:
         variance = sum(span_s * (rate_bps - mean_bps) ** 2 for span_s, rate_bps in pieces) / total_s
         count = total_s**2 / sum(span_s**2 for span_s, _ in pieces)
         frame_bits = sum(busy.bits for busy in self._busy) / len(self._busy)
+        frame_s = sum(busy.busy_s for busy in self._busy) / len(self._busy)
         spread_bps = math.sqrt(
             variance / max(count - 1.0, 0.5)
             + (_LEAST_SPREAD * mean_bps) ** 2
+            + (_TIMING_S / frame_s * mean_bps) ** 2
             + (0.5 * frame_bits / WINDOW_S) ** 2
         )
         return CapacityEstimate(
