@@ -183,7 +183,8 @@ def read_fields(path: Path, name: str, allowed: str = 'a readable YAML file') ->
     try:
         content = yaml.load(path.read_text(encoding='utf-8'), _unique_key_loader())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no date
-        raise InvalidValueError(name, str(path), f'{allowed} ({error})') from error
+        said = ' '.join(str(error).split())  # YAML's own errors are of several lines
+        raise InvalidValueError(name, str(path), f'{allowed} ({said})') from error
     return Fields(content, str(path))
 
 

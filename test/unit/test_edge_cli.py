@@ -77,9 +77,12 @@ def test_bad_arguments_end_with_one_line(capfd: pytest.CaptureFixture[str]) -> N
                 '--host',
                 'no.such.host.invalid',
             ),
+            'label': ('--insecure', '--host', f'{"a" * 80}.local'),
+            '--idle-s = 1000000000000.0': ('--idle-s', '1e12'),
+            '--batch-delay-ms = nan': ('--batch-delay-ms', 'nan'),
             "host = '0.0.0.0'": ('--host', '0.0.0.0'),
             '--metrics-port = -1': ('--metrics-port', '-1'),
-            'requests_per_second = 0.0': ('--max-requests-per-second', '0'),
+            '--max-requests-per-second = 0.0': ('--max-requests-per-second', '0'),
             "tls_certificate = 'none.pem'": ('--tls-certificate', 'none.pem'),
             "tokens = 'none.yaml'": ('--tokens', 'none.yaml'),
         }

@@ -57,6 +57,11 @@ def test_files_that_need_each_other(tmp_path: Path) -> None:
             ClientCredentials(**arguments)
     with pytest.raises(InvalidValueError, match='ca_file'):
         ClientCredentials(ca_file=tmp_path / 'none.pem').channel_credentials()
+    no_certificate = write_private(
+        tmp_path / 'empty.pem', '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n'
+    )
+    with pytest.raises(InvalidValueError, match=r'ca_file = .*empty\.pem.*PEM certificates'):
+        ClientCredentials(ca_file=no_certificate).channel_credentials()
     no_pem = write_private(tmp_path / 'no.pem', 'hello')
     with pytest.raises(InvalidValueError, match='PEM'):
         ClientCredentials(ca_file=no_pem).channel_credentials()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import grpc
 import pytest
@@ -18,7 +18,7 @@ from visionscaling_ros.edge.server.rate_limiter import MOST_KEYS, RateLimiter
 from visionscaling_ros.edge.server.request_outcome import RequestOutcome
 from visionscaling_ros.edge.server.request_wire import MOST_FIELDS, check_wire
 from visionscaling_ros.edge.server.server import EdgeServer
-from visionscaling_ros.edge.server.server_limits import ServerLimits
+from visionscaling_ros.edge.server.server_limits import MOST, MOST_SECONDS, ServerLimits
 from visionscaling_ros.edge.server.service import SERVICE
 from visionscaling_ros.edge.wire.offload import OffloadFrame
 from visionscaling_ros.edge.wire.protocol import build_request, parse_reply
@@ -246,6 +246,7 @@ def test_peers() -> None:
     assert parse_peer('ipv4:10.0.0.1:50') == ('10.0.0.1', 50)
     assert parse_peer('ipv6:%5B::1%5D:50') == ('::1', 50)
     assert parse_peer('ipv6:[::ffff:10.0.0.1]:50') == ('10.0.0.1', 50)
+    assert parse_peer('ipv6:%5Bfe80::1%252%5D:50') == ('fe80::1', 50)  # as its socket says
     assert parse_peer('unix:/a') == ('unix:/a', 0)
     assert address_group('10.0.0.1') == '10.0.0.1'
     assert address_group('2001:db8::1:2:3:4') == address_group('2001:db8::9') == '2001:db8::'
@@ -256,6 +257,16 @@ def test_limits_are_numbers_above_0() -> None:
     for value in (0, -1, float('nan'), float('inf')):
         with pytest.raises(InvalidValueError, match='message_bytes'):
             ServerLimits(message_bytes=value)
+    for name in ('message_bytes', 'requests_per_robot', 'idle_s', 'robots'):
+        with pytest.raises(InvalidValueError, match=f'{name} = 1.*at most'):
+            ServerLimits(**{name: 1e12})
+    names = [item.name for item in fields(ServerLimits)]
+    most = ServerLimits(**{n: MOST_SECONDS if n.endswith('_s') else MOST for n in names})
+
+    async def scenario() -> None:
+        grpc.aio.server(options=most.channel_options())  # it can be told so
+
+    asyncio.run(scenario())
 
 
 def test_as_many_models_as_allowed() -> None:

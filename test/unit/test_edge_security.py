@@ -111,6 +111,12 @@ def test_signs_of_life_need_no_token_but_refuse_a_wrong_one(tmp_path: Path) -> N
             with pytest.raises(grpc.aio.AioRpcError) as failure:
                 await stub.ServerLive(live, metadata=(('authorization', 'Bearer no'),))
             assert failure.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            check = health_pb2_grpc.HealthStub(channel).Check
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await check(
+                    health_pb2.HealthCheckRequest(), metadata=(('authorization', 'Bearer no'),)
+                )
+            assert failure.value.code() is grpc.StatusCode.UNAUTHENTICATED
             for call in (
                 stub.ServerMetadata(service_pb2.ServerMetadataRequest()),
                 stub.ModelStatistics(service_pb2.ModelStatisticsRequest()),
@@ -270,12 +276,22 @@ def test_others_reach_it_only_where_that_was_asked_for(tmp_path: Path, host: str
 def test_bad_files_are_named(tmp_path: Path) -> None:
     pair = Authority(tmp_path).issue('server', 'edge.test')
     other = Authority(tmp_path, 'other').issue('other', 'edge.test')
+    no_certificates = tmp_path / 'bad.pem'
+    no_certificates.write_text('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n')
     cases = [
         ({'certificate_file': pair.certificate}, 'tls_key'),
         ({'client_ca_file': pair.certificate}, 'tls_certificate'),
         ({'certificate_file': pair.certificate, 'key_file': other.key}, 'PEM certificate for'),
         ({'certificate_file': tmp_path / 'none.pem', 'key_file': pair.key}, r'none\.pem'),
         ({'certificate_file': pair.certificate, 'key_file': tmp_path / 'none'}, 'tls_key'),
+        (
+            {
+                'certificate_file': pair.certificate,
+                'key_file': pair.key,
+                'client_ca_file': no_certificates,
+            },
+            'client_ca',
+        ),
     ]
     for files, message in cases:
         with pytest.raises(InvalidValueError, match=message):

@@ -19,12 +19,15 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from visionscaling_ros.edge.server.request_outcome import RequestOutcome
 from visionscaling_ros.edge.server.server import EdgeServer
 from visionscaling_ros.edge.server.server_limits import ServerLimits
+from visionscaling_ros.edge.server.server_metrics import ServerMetrics
 from visionscaling_ros.edge.server.server_statistics import Histogram, ServerStatistics
 from visionscaling_ros.edge.wire.offload import OffloadFrame
 from visionscaling_ros.edge.wire.protocol import build_request
 
 LABELS = ('robot', 'outcome', 'model', 'le')
 FRAME = OffloadFrame(5, 2, 'tiny', 320, b'\x01\x02', 640, 480, 0.0)
+
+COMPUTE_SECONDS = b'visionscaling_edge_robot_compute_seconds_total{robot="'
 
 
 @contextlib.asynccontextmanager
@@ -138,6 +141,9 @@ def test_robots_beyond_a_number_are_counted_together() -> None:
         'other': 2,
         'unknown': 1,
     }
+    page = ServerMetrics(statistics, (), lambda: {'a': 1.0, 'c': 2.0, '(others)': 3.0}).text()
+    seconds = [line for line in page.splitlines() if line.startswith(COMPUTE_SECONDS)]
+    assert seconds == [COMPUTE_SECONDS + b'a"} 1.0', COMPUTE_SECONDS + b'other"} 5.0']
 
 
 def test_a_request_that_ends_with_an_error_of_our_own_has_failed() -> None:

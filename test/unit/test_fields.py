@@ -25,8 +25,11 @@ def test_a_merged_key_may_be_given_again(tmp_path: Path) -> None:
     'text', ['a: 1\na: 2', 'a: 2020-99-99', '[' * 5000, 'a: [', '? [1, 2]\n: 3', '\0']
 )
 def test_what_is_no_yaml_mapping_is_refused_with_the_file(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InvalidValueError, match=r"thing = '.*some\.yaml' is not allowed"):
+    with pytest.raises(
+        InvalidValueError, match=r"thing = '.*some\.yaml' is not allowed"
+    ) as failure:
         read(tmp_path, text)
+    assert len(str(failure.value).splitlines()) == 1
 
 
 def test_a_missing_field_that_is_misspelt_is_guessed(tmp_path: Path) -> None:

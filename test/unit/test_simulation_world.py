@@ -78,7 +78,7 @@ decisions = st.builds(
     st.one_of(NUMBERS, st.floats(0.0, 1e7)),
 )
 circumstances = st.fixed_dictionaries({
-    'arrival_fps': st.one_of(st.just(0.0), st.floats(0.0, 60.0)),
+    'arrival_fps': st.one_of(st.just(0.0), st.floats(1e-9, 60.0)),
     'capacity_bps': st.one_of(st.just(0.0), st.floats(0.0, 3e7)),
     'server_share': st.one_of(st.just(0.0), st.floats(0.0, 1.0)),
     'latency_factor': st.floats(0.5, 2.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def limits(arguments: argparse.Namespace) -> ServerLimits:
     """The limits asked for; raises InvalidValueError."""
-    fields = [field for field, _ in LIMITS.values()]
-    return ServerLimits(**{field: getattr(arguments, f'limit_{field}') for field in fields})
+    options = {field: option for option, (field, _) in LIMITS.items()}
+    try:
+        return ServerLimits(**{field: getattr(arguments, f'limit_{field}') for field in options})
+    except InvalidValueError as error:
+        raise InvalidValueError(f'--{options[error.name]}', error.value, error.allowed) from error
 
 
 def security(arguments: argparse.Namespace) -> ServerSecurity:
@@ -96,6 +100,8 @@ def server_options(arguments: argparse.Namespace) -> dict[str, Any]:
         value = getattr(arguments, name)
         if value is not None and not 0 <= value <= 65535:
             raise InvalidValueError(f'--{name.replace("_", "-")}', value, '0 to 65535')
+    if not 0.0 <= arguments.batch_delay_ms < math.inf:
+        raise InvalidValueError('--batch-delay-ms', arguments.batch_delay_ms, 'a number from 0')
     return {
         'host': arguments.host,
         'port': arguments.port,

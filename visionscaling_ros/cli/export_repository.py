@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         batch_delay_us=arguments.batch_delay_us,
     )
     catalog = built_in_catalog().with_manifests(arguments.manifest)
-    entries = [catalog.entry(name) for name in arguments.models or catalog.names()]
+    entries = [catalog.entry(name) for name in dict.fromkeys(arguments.models or catalog.names())]
     console = Console(stderr=True)
     with console.status('exporting') as status:
         done: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ class ClientCredentials:
         if self.key_file is not None and self.certificate_file is not None:
             key = read_private_file('key_file', self.key_file, MAX_PEM_BYTES)
             certificate = read_pem('certificate_file', self.certificate_file)
-        return grpc.ssl_channel_credentials(read_pem('ca_file', self.ca_file), key, certificate)
+        return grpc.ssl_channel_credentials(read_ca('ca_file', self.ca_file), key, certificate)
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What every request carries; raises InvalidValueError."""
@@ -79,6 +80,17 @@ def read_pem(name: str, path: Path) -> bytes:
     content = _read(name, path, MAX_PEM_BYTES)
     if b'-----BEGIN ' not in content:
         raise InvalidValueError(name, str(path), 'a PEM file (-----BEGIN ...)')
+    return content
+
+
+def read_ca(name: str, path: Path) -> bytes:
+    """A PEM file of certificates to trust; raises InvalidValueError naming ``name``."""
+    content = read_pem(name, path)
+    try:
+        # gRPC would take anything, and then fail every handshake
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:
+        raise InvalidValueError(name, str(path), f'PEM certificates ({error})') from error
     return content
 
 

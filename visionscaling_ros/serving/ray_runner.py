@@ -196,7 +196,11 @@ class RayRunner:
             self._handle = serve.run(application, name=options.application, route_prefix=None)
         except RuntimeError as error:
             raise EdgeError(f'Ray Serve could not start the replicas: {error}') from error
-        self._times_s = self._handle.times_s.remote().result(timeout_s=MAX_WAIT_S)
+        try:
+            self._times_s = self._handle.times_s.remote().result(timeout_s=MAX_WAIT_S)
+        except TimeoutError as error:
+            text = f'Ray at {options.address}: no replica answered within {MAX_WAIT_S:g} s'
+            raise EdgeError(text) from error
 
 
 def _check_answers(address: str) -> None:

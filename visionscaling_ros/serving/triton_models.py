@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from visionscaling_ros.errors import ModelError, VisionScalingError
+from visionscaling_ros.errors import InvalidValueError, ModelError, VisionScalingError
 from visionscaling_ros.serving.triton_steps import (
     SETTINGS_FILE,
     Postprocessor,
@@ -72,7 +72,9 @@ class PreprocessModel(_Model):
     def _run(self, request: Any) -> Sequence[Any]:
         (jpeg,) = self._array(request, self._inputs[0]).reshape(-1)
         size_px = json.loads(request.parameters() or '{}').get('input_size_px')
-        return self._step.run(jpeg, None if size_px is None else int(size_px))
+        if size_px is not None and not isinstance(size_px, int):
+            raise InvalidValueError('input_size_px', size_px, 'a whole number')
+        return self._step.run(jpeg, size_px)
 
 
 class PostprocessModel(_Model):
@@ -109,12 +111,25 @@ class NetworkModel(_Model):
         """One response for each request; those whose images are of one size run together."""
         arrays = [self._array(request, self._inputs[0]) for request in requests]
         outputs: dict[int, Sequence[Any]] = {}
+        errors: dict[int, VisionScalingError] = {}
         for shape in {array.shape[1:] for array in arrays}:
             places = [k for k, array in enumerate(arrays) if array.shape[1:] == shape]
             together = [arrays[k] for k in places]
             batch = together[0] if len(together) == 1 else np.concatenate(together)
-            found = self._session.run(self._outputs, {self._inputs[0]: batch})
+            try:
+                found = self._session.run(self._outputs, {self._inputs[0]: batch})
+            except Exception as error:  # of ONNX Runtime's own; raised, it would fail all of them
+                text = f'what the network takes ({error})'
+                refusal = InvalidValueError(self._inputs[0], list(batch.shape), text)
+                errors.update(dict.fromkeys(places, refusal))
+                continue
             ends = np.cumsum([len(array) for array in together])[:-1]
             parts = [np.split(output, ends) for output in found]
             outputs.update(zip(places, zip(*parts, strict=True), strict=True))
-        return [self._answer(partial(outputs.__getitem__, k)) for k in range(len(requests))]
+
+        def result(place: int) -> Sequence[Any]:
+            if place in errors:
+                raise errors[place]
+            return outputs[place]
+
+        return [self._answer(partial(result, k)) for k in range(len(requests))]

@@ -36,4 +36,5 @@ class LossEstimator:
         z2 = _DEVIATIONS**2
         centre = share + z2 / (2 * count)
         spread = _DEVIATIONS * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-        return share, min(1.0, (centre + spread) / (1 + z2 / count))
+        bound = (centre + spread) / (1 + z2 / count)
+        return share, min(1.0, max(share, bound))  # rounding may put it a hair below

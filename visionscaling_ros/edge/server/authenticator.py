@@ -66,10 +66,14 @@ class Authenticator:
                 raise _unauthenticated('no token: metadata authorization: Bearer TOKEN is needed')
         return Caller(key=entry.robot_id, robot_id=entry.robot_id, entry=entry)
 
-    def check_if_given(self, context: Any) -> None:
-        """Refuse a wrong token where none is needed, so that a robot finds out from its probes."""
+    def identify_if_given(self, context: Any) -> Caller:
+        """The caller of a request that needs no token.
+
+        A wrong one is refused all the same, so that a robot finds out from its probes.
+        """
         if self._robots is not None and bearer_token(context.invocation_metadata()) is not None:
-            self.identify(context)
+            return self.identify(context)
+        return Caller(key=address_group(parse_peer(context.peer())[0]))
 
 
 def bearer_token(metadata: Any) -> str | None:

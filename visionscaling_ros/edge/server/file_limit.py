@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import resource
 
@@ -15,7 +16,9 @@ def reserve_files(connections: int) -> None:
     """Raise the process's limit as far as it may be raised; warn where that is not enough."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        # refused where the hard limit is above what the kernel allows any process
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < connections + OTHER_FILES:
         _logger.warning(
             'this process may open %d files, %d connections need %d: raise ulimit -n, '

@@ -43,9 +43,9 @@ class MetricsEndpoint:
             self._server = await asyncio.start_server(
                 self._answer, self._host, self._port, limit=MOST_REQUEST_BYTES
             )
-        except OSError as error:
-            text = f'cannot listen on {self.address} for metrics: {error.strerror}'
-            raise EdgeError(text) from error
+        except (OSError, ValueError) as error:  # ValueError: a name that none can have
+            reason = getattr(error, 'strerror', None) or error
+            raise EdgeError(f'cannot listen on {self.address} for metrics: {reason}') from error
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -18,14 +18,18 @@ def parse_peer(peer: str) -> tuple[str, int]:
 
 
 def plain_host(host: str) -> str:
-    """An IPv4 address as such where it is written as an IPv6 one."""
+    """As it is compared: without the interface behind %, which gRPC names and sockets do not.
+
+    An IPv4 address that is written as an IPv6 one is taken as such.
+    """
+    host = host.partition('%')[0]
     return host.removeprefix(_MAPPED) if host.startswith(_MAPPED) and '.' in host else host
 
 
 def address_group(host: str) -> str:
     """What limits per address count by: an IPv4 address, or an IPv6 network of 64 bits."""
     try:
-        address = ipaddress.ip_address(host.partition('%')[0])
+        address = ipaddress.ip_address(plain_host(host))
     except ValueError:
         return host
     if address.version == 4:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc.aio
-from grpc_health.v1 import health_pb2_grpc
 
 from visionscaling_ros.edge.address import format_address
 from visionscaling_ros.edge.server.authenticator import Authenticator
@@ -27,6 +26,7 @@ from visionscaling_ros.edge.server.server_metrics import ServerMetrics
 from visionscaling_ros.edge.server.server_security import CertificateLoader, ServerSecurity
 from visionscaling_ros.edge.server.server_statistics import ServerStatistics
 from visionscaling_ros.edge.server.service import InferenceService
+from visionscaling_ros.edge.server.small_requests import SmallRequests
 from visionscaling_ros.errors import EdgeError, InvalidValueError, VisionScalingError
 
 _logger = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ class EdgeServer:
             self._robots, certificates=self._security.client_ca_file is not None
         )
         self.statistics = ServerStatistics(robots=self._limits.robots)
-        self._health = HealthService(self._authenticator)
+        self._requests = SmallRequests(self._authenticator, self._limits, self._note_request)
+        self._health = HealthService(self._requests)
         self._guard: ConnectionGuard | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._server: grpc.aio.Server | None = None
@@ -108,7 +109,6 @@ class EdgeServer:
         # Two servers on one port would share its connections instead of the second failing.
         options = [('grpc.so_reuseport', 0), *self._limits.channel_options()]
         self._server = grpc.aio.server(options=options)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         try:
             if self._certificates is None:
                 self._port = self._server.add_insecure_port(self.address)
@@ -117,19 +117,22 @@ class EdgeServer:
                 self._port = self._server.add_secure_port(self.address, credentials)
             if self._metrics is not None:
                 await self._metrics.start()
-        except (RuntimeError, EdgeError) as error:
+        except EdgeError:
+            await self.stop()
+            raise
+        except RuntimeError as error:
             await self.stop()
             raise EdgeError(f'cannot listen on {self.address}: {error}') from error
         self._guard = ConnectionGuard(self._port, self._limits)
-        self._server.add_generic_rpc_handlers((self._service(self._guard).handlers(),))
+        services = (self._service().handlers(), self._health.handlers())
+        self._server.add_generic_rpc_handlers(services)
         await self._server.start()
-        await self._health.start()
         self._sweeping = asyncio.create_task(self._sweep(self._guard))
 
     async def stop(self, drain_s: float = DRAIN_S) -> None:
         """Refuse new requests, finish those under way (at most ``drain_s``), free everything."""
         self._gate.close()
-        await self._health.enter_graceful_shutdown()
+        self._health.end()
         await asyncio.to_thread(self._scheduler.close, drain_s)
         if self._server is not None:
             await self._server.stop(SEND_S)
@@ -177,7 +180,11 @@ class EdgeServer:
         finally:
             await self.stop()
 
-    def _service(self, guard: ConnectionGuard) -> InferenceService:
+    def _note_request(self, peer: str) -> None:
+        if self._guard is not None:
+            self._guard.note_request(peer)
+
+    def _service(self) -> InferenceService:
         return InferenceService(
             self._runner,
             self._scheduler,
@@ -186,7 +193,8 @@ class EdgeServer:
             authenticator=self._authenticator,
             statistics=self.statistics,
             gate=self._gate,
-            note_request=guard.note_request,
+            requests=self._requests,
+            note_request=self._note_request,
         )
 
     async def _sweep(self, guard: ConnectionGuard) -> None:
@@ -231,7 +239,6 @@ def _check_free(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
-    except OSError as error:
-        raise EdgeError(
-            f'cannot listen on {format_address(host, port)}: {error.strerror}'
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that none can have
+        reason = getattr(error, 'strerror', None) or error
+        raise EdgeError(f'cannot listen on {format_address(host, port)}: {reason}') from error

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 from visionscaling_ros.edge.wire.protocol import MAX_MESSAGE_BYTES
 from visionscaling_ros.errors import InvalidValueError
 
+# gRPC counts with 32 bits, and in milliseconds.
+MOST = 2_000_000_000
+MOST_SECONDS = 2_000_000
+
 
 @dataclass(frozen=True)
 class ServerLimits:
-    """Limits of an edge server; every one is a number above 0. Raises InvalidValueError.
+    """Limits of an edge server, all above 0. Raises InvalidValueError.
 
-    Memory for what is received stays below ``requests * message_bytes``. Where robots prove who
+    Memory for inference requests stays below ``requests * message_bytes``. Where robots prove who
     they are, "per robot" is per robot; where they do not, per network address.
 
     :param message_bytes: of one request.
@@ -48,8 +51,9 @@ class ServerLimits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not (math.isfinite(value) and value > 0):
-                raise InvalidValueError(item.name, value, 'a number above 0')
+            most = MOST_SECONDS if item.name.endswith('_s') else MOST
+            if not 0 < value <= most:
+                raise InvalidValueError(item.name, value, f'a number above 0, at most {most}')
 
     def channel_options(self) -> list[tuple[str, int]]:
         """What gRPC itself enforces."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,12 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from visionscaling_ros.edge.server.server_statistics import Histogram, ServerStatistics
+from visionscaling_ros.edge.server.server_statistics import (
+    OTHER_ROBOTS,
+    Histogram,
+    ServerStatistics,
+)
+from visionscaling_ros.edge.server.work_books import OTHERS
 
 PREFIX = 'visionscaling_edge_'
 
@@ -55,8 +61,12 @@ class ServerMetrics:
         compute = CounterMetricFamily(
             f'{PREFIX}robot_compute_seconds', 'its part of the computing time', labels=('robot',)
         )
-        for robot, seconds in sorted(self._compute_s().items()):
-            compute.add_metric((robot,), seconds)
+        seconds_by_label: defaultdict[str, float] = defaultdict(float)
+        for robot, seconds in self._compute_s().items():
+            label = OTHER_ROBOTS if robot == OTHERS else statistics.label(robot)
+            seconds_by_label[label] += seconds
+        for label, seconds in sorted(seconds_by_label.items()):
+            compute.add_metric((label,), seconds)
         yield compute
         in_flight = GaugeMetricFamily(f'{PREFIX}in_flight', 'requests under way')
         in_flight.add_metric((), statistics.in_flight)

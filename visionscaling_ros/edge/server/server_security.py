@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from visionscaling_ros.edge.credentials import MAX_PEM_BYTES, read_pem, read_private_file
+from visionscaling_ros.edge.credentials import (
+    MAX_PEM_BYTES,
+    read_ca,
+    read_pem,
+    read_private_file,
+)
 from visionscaling_ros.edge.server.robot_directory import RobotDirectory
 from visionscaling_ros.errors import InvalidValueError
 
@@ -86,7 +93,7 @@ class CertificateLoader:
 
     def __init__(self, security: ServerSecurity) -> None:
         self._security = security
-        self._pending: Any | None = None
+        self._pending: deque[Any] = deque(maxlen=1)
         self._initial = self._read()
 
     def credentials(self) -> Any:
@@ -97,12 +104,13 @@ class CertificateLoader:
 
     def reload(self) -> None:
         """Read the files again; what was read before stays if they cannot be used."""
-        self._pending = self._read()
+        self._pending.append(self._read())
 
     def _take(self) -> Any | None:
-        # called by gRPC at every handshake; None: as before
-        pending, self._pending = self._pending, None
-        return pending
+        # called by gRPC at every handshake, in threads of its own; None: as before
+        with contextlib.suppress(IndexError):
+            return self._pending.popleft()
+        return None
 
     def _read(self) -> Any:
         certificate_file, key_file = self._security.certificate_file, self._security.key_file
@@ -113,7 +121,7 @@ class CertificateLoader:
         client_ca = self._security.client_ca_file
         _check_pair(certificate_file, key_file)
         return grpc.ssl_server_certificate_configuration(
-            [(key, chain)], None if client_ca is None else read_pem('client_ca', client_ca)
+            [(key, chain)], None if client_ca is None else read_ca('client_ca', client_ca)
         )
 
 

@@ -88,7 +88,7 @@ class ServerStatistics:
             yield record
         finally:
             self.in_flight -= 1
-            self.outcomes[self._label(record.robot_id), record.outcome] += 1
+            self.outcomes[self.label(record.robot_id), record.outcome] += 1
 
     def computed(self, model: str, queue_s: float, compute_s: float, batch_size: int) -> None:
         """Count a result."""
@@ -105,7 +105,8 @@ class ServerStatistics:
         """Requests of all robots that ended so."""
         return sum(count for (_, ended), count in self.outcomes.items() if ended is outcome)
 
-    def _label(self, robot_id: str) -> str:
+    def label(self, robot_id: str) -> str:
+        """What a robot is counted under."""
         if not robot_id:
             return UNKNOWN_ROBOT
         if robot_id not in self._known:

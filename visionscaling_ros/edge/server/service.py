@@ -33,6 +33,7 @@ from visionscaling_ros.edge.server.scheduler import (
 )
 from visionscaling_ros.edge.server.server_limits import ServerLimits
 from visionscaling_ros.edge.server.server_statistics import RequestRecord, ServerStatistics
+from visionscaling_ros.edge.server.small_requests import SmallRequests
 from visionscaling_ros.edge.wire.protocol import EdgeReply, InferCall, build_reply
 from visionscaling_ros.errors import ModelError, VisionScalingError
 
@@ -46,6 +47,7 @@ SERVICE = 'inference.GRPCInferenceService'
 class InferenceService:
     """Health, metadata, statistics and inference; gRPC answers the rest UNIMPLEMENTED.
 
+    :param requests: lets in those for anything but inference.
     :param note_request: called with the peer of every request that is let in.
     """
 
@@ -59,6 +61,7 @@ class InferenceService:
         authenticator: Authenticator,
         statistics: ServerStatistics,
         gate: RequestGate,
+        requests: SmallRequests,
         note_request: Callable[[str], None],
     ) -> None:
         self._runner = runner
@@ -68,11 +71,12 @@ class InferenceService:
         self._authenticator = authenticator
         self._statistics = statistics
         self._gate = gate
+        self._requests = requests
         self._note_request = note_request
 
     def handlers(self) -> Any:
         """What the gRPC server is given."""
-        unary = {
+        small = {
             'ServerLive': self._server_live,
             'ServerReady': self._server_ready,
             'ModelReady': self._model_ready,
@@ -83,14 +87,14 @@ class InferenceService:
             'RepositoryIndex': self._repository_index,
         }
         methods = {
-            name: grpc.unary_unary_rpc_method_handler(
-                self._answering(answer),
-                getattr(service_pb2, f'{name}Request').FromString,
+            name: grpc.stream_unary_rpc_method_handler(
+                self._answering(answer, getattr(service_pb2, f'{name}Request')),
+                None,
                 getattr(service_pb2, f'{name}Response').SerializeToString,
             )
-            for name, answer in unary.items()
+            for name, answer in small.items()
         }
-        # As a stream of one message: who asks is known before the message is received.
+        # As streams of one message: who asks is known before the message is received.
         methods['ModelInfer'] = grpc.stream_unary_rpc_method_handler(
             self.model_infer, None, service_pb2.ModelInferResponse.SerializeToString
         )
@@ -166,20 +170,22 @@ class InferenceService:
         text = str(error) or repr(error)
         return RequestRefusedError(grpc.StatusCode.INTERNAL, RequestOutcome.FAILED, text)
 
-    def _answering(self, answer: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def _answering(
+        self, answer: Callable[[Any], Any], message_type: Any
+    ) -> Callable[[Any, Any], Any]:
         """``answer`` for robots that may ask; signs of life need no token."""
-        open_to_all = answer in (self._server_live, self._server_ready)
+        is_sign_of_life = answer in (self._server_live, self._server_ready)
 
-        async def handle(request: Any, context: Any) -> Any:
+        async def handle(_messages: Any, context: Any) -> Any:
             try:
-                if open_to_all:
-                    self._authenticator.check_if_given(context)
-                else:
-                    caller = self._authenticator.identify(context)
-                    model = getattr(request, 'name', '')
-                    if model:
-                        check_model(caller, model)
-                self._note_request(context.peer())
+                if is_sign_of_life:
+                    self._requests.sign_of_life(context)
+                    return answer(None)  # their messages are empty: they need not be received
+                caller = self._requests.known(context)
+                request = await self._requests.receive(context, caller, message_type)
+                model = getattr(request, 'name', '')
+                if model:
+                    check_model(caller, model)
                 return answer(request)
             except RequestRefusedError as error:
                 refusal = error
