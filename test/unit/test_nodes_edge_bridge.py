@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from visionscaling_ros.nodes.edge_bridge_parameters import (
     PARAMETERS,
     check_connection,
     make_clients,
+    robot_id,
     server_addresses,
 )
 from visionscaling_ros.nodes.slot_length import DEFAULT_S, LONGEST_S, SlotLength
+from visionscaling_ros.nodes.topics import LINK_SILENCE_S
 
 
 def values(**changed: Any) -> dict[str, Any]:
@@ -37,6 +40,18 @@ def test_servers_are_used_in_the_order_they_are_named() -> None:
     finally:
         for client in clients:
             client.close()
+
+
+def test_a_robot_without_a_name_has_that_of_its_credentials_namespace_or_computer() -> None:
+    assert robot_id(values(robot_id='r7', token_file='t'), '/robot1') == 'r7'
+    assert robot_id(values(token_file='t'), '/robot1') == ''
+    assert robot_id(values(), '/robot1') == 'robot1'
+    assert robot_id(values(), '/') == socket.gethostname()
+
+
+def test_the_bridge_is_not_taken_for_silent_between_two_states() -> None:
+    (rate,) = (parameter for parameter in PARAMETERS if parameter.name == 'state_rate_hz')
+    assert 1.0 / rate.minimum < LINK_SILENCE_S
 
 
 @pytest.mark.parametrize(

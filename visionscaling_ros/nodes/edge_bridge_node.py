@@ -52,7 +52,7 @@ class EdgeBridgeNode(ManagedNode):
             return
         if names.intersection(CONNECTION_PARAMETERS):
             try:
-                self._bridge.set_clients(*make_clients(self.parameters))
+                self._bridge.set_clients(*make_clients(self.parameters, self.get_namespace()))
             except InvalidValueError as error:  # a file that was well a moment ago
                 self.get_logger().error(f'{error}; the servers stay as they were')
         if 'max_in_flight' in names:
@@ -109,7 +109,7 @@ class EdgeBridgeNode(ManagedNode):
 
     def _make_bridge(self) -> EdgeBridge:
         return EdgeBridge(
-            *make_clients(self.parameters),
+            *make_clients(self.parameters, self.get_namespace()),
             on_outcome=self._publish_outcome,
             max_in_flight=self.parameters['max_in_flight'],
             probe_interval_s=self.parameters['probe_interval_s'],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,10 @@ PARAMETERS = (
     Parameter(
         'fallback_servers', [''], 'Others to use while it does not answer, the preferred first'
     ),
-    Parameter('robot_id', 'robot', 'Name the servers know this robot by'),
+    Parameter(
+        'robot_id', '', 'Name the servers know this robot by; empty: the one of its token or '
+        "certificate, without these the node's namespace or the computer's name",
+    ),
     Parameter(
         'tls_ca_file', '', 'Certificates (PEM) of who signs those of the servers; empty: no TLS'
     ),
@@ -60,7 +64,7 @@ PARAMETERS = (
         'on for its tail', 's', 0.1, 3600.0, read_only=True,
     ),
     Parameter(
-        'state_rate_hz', 5.0, 'How often link_state is published', 'Hz', 0.5, 50.0, read_only=True
+        'state_rate_hz', 5.0, 'How often link_state is published', 'Hz', 2.0, 50.0, read_only=True
     ),
     Parameter(
         'decision_timeout_s', 3.0, 'Without a decision for this long the rate ceiling is lifted',
@@ -101,8 +105,15 @@ def server_addresses(values: Mapping[str, Any]) -> list[str]:
     return [format_address(*parse_address(text, name)) for name, text in named]
 
 
-def make_clients(values: Mapping[str, Any]) -> list[GrpcEdgeClient]:
-    """A client for each server; raises InvalidValueError."""
+def robot_id(values: Mapping[str, Any], namespace: str) -> str:
+    """The name a robot gives itself; empty where its token or certificate says it."""
+    if values['robot_id'] or values['token_file'] or values['tls_certificate_file']:
+        return str(values['robot_id'])
+    return namespace.strip('/') or socket.gethostname()
+
+
+def make_clients(values: Mapping[str, Any], namespace: str = '') -> list[GrpcEdgeClient]:
+    """A client for each server of a node in ``namespace``; raises InvalidValueError."""
     tensor_models = _tensor_models(values)
     clients: list[GrpcEdgeClient] = []
     try:
@@ -110,7 +121,7 @@ def make_clients(values: Mapping[str, Any]) -> list[GrpcEdgeClient]:
             clients.append(
                 GrpcEdgeClient(
                     address,
-                    robot_id=values['robot_id'],
+                    robot_id=robot_id(values, namespace),
                     tensor_models=tensor_models,
                     credentials=_credentials(values),
                 )

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 import grpc
 
 from visionscaling_ros.trials import fuzz_messages as messages
-from visionscaling_ros.trials.fuzz_target import INFER, PATIENCE_S, SERVICE, Attack
+from visionscaling_ros.trials.fuzz_target import (
+    INFER,
+    PATIENCE_S,
+    SERVICE,
+    SMALL_METHODS,
+    Attack,
+)
 
 _METHODS = (
     'ServerLive',
@@ -116,6 +122,23 @@ def flood(attack: Attack) -> int:
         return attack.infer(channel, [good] * 200)
 
 
+def huge_small_messages(attack: Attack) -> int:
+    """Megabytes where a name would do, and only half of them."""
+    silence = attack.stop
+
+    def half() -> Iterator[bytes]:
+        yield bytes(15 << 20)
+        silence.wait(PATIENCE_S)
+
+    with attack.target.channel() as channel:
+        method = channel.stream_unary(attack.rng.choice(SMALL_METHODS))
+        calls = [method.future(half(), timeout=PATIENCE_S) for _ in range(_BATCH)]
+        attack.pause(attack.rng.random() * PATIENCE_S)
+        for call in calls:
+            call.cancel()
+    return len(calls)
+
+
 def unsent_requests(attack: Attack) -> int:
     """Calls that are begun and never say what they want."""
     silence = attack.stop
@@ -125,7 +148,7 @@ def unsent_requests(attack: Attack) -> int:
         yield from ()
 
     with attack.target.channel() as channel:
-        method = channel.stream_unary(INFER)
+        method = channel.stream_unary(attack.rng.choice((INFER, *SMALL_METHODS)))
         calls = [
             method.future(nothing(), timeout=PATIENCE_S, metadata=attack.target.metadata)
             for _ in range(_BATCH)
@@ -147,4 +170,5 @@ REQUEST_ATTACKS = (
     wrong_tokens,
     flood,
     unsent_requests,
+    huge_small_messages,
 )

@@ -14,6 +14,14 @@ import grpc
 
 SERVICE = 'inference.GRPCInferenceService'
 INFER = f'/{SERVICE}/ModelInfer'
+# calls whose messages hold a name at most
+SMALL_METHODS = (
+    f'/{SERVICE}/ServerLive',
+    f'/{SERVICE}/ModelMetadata',
+    f'/{SERVICE}/ModelStatistics',
+    '/grpc.health.v1.Health/Check',
+    '/grpc.health.v1.Health/Watch',
+)
 PATIENCE_S = 5.0
 # Raw connections come from here where the target is on this machine: limits per address then
 # tell them from the honest robots.
