@@ -48,7 +48,7 @@ def test_attacks_are_the_same_for_a_seed_and_differ_between_seeds() -> None:
 
     assert made(1) == made(1)
     assert made(1) != made(2)
-    assert len({attack.__name__ for attack in ATTACKS}) == len(ATTACKS) == 20
+    assert len({attack.__name__ for attack in ATTACKS}) == len(ATTACKS) >= 20
 
 
 def test_bombs_are_small_files_of_many_pixels() -> None:
