@@ -47,7 +47,7 @@ demo: setup
 	@$(IN_ENVIRONMENT) visionscaling demo $(DEMO_OPTIONS)
 
 test: setup
-	@$(IN_ENVIRONMENT) pytest $(ARGS)
+	@$(IN_ENVIRONMENT) pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	@$(IN_ENVIRONMENT) ruff check && mypy

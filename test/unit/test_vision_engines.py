@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +332,27 @@ def test_bench_vision_measures_every_point(
     for wrong, named in ((['--rounds', '1'], 'rounds'), (['--engines', 'abacus'], '--engines')):
         with pytest.raises(InvalidValueError, match=named):
             bench_vision.run(parser.parse_args([*which, *wrong]))
+
+
+OPENVINO_COMES_AND_GOES = """
+import gc, signal
+import torch
+from visionscaling_ros.vision.catalog import built_in_catalog
+signal.signal(signal.SIGTERM, lambda *_: print('heard'))
+catalog = built_in_catalog()
+detectors = [catalog.load(name, engine='openvino') for name in ('vsdet_n', 'vsdet_s')]
+for detector in detectors:
+    detector.warm_up(192)
+while detectors:
+    del detectors[0], detector
+    gc.collect()
+    detector = None
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_a_process_hears_signals_after_openvino_models_have_come_and_gone():
+    pytest.importorskip('openvino')
+    command = [sys.executable, '-c', OPENVINO_COMES_AND_GOES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ['heard']), done.stderr

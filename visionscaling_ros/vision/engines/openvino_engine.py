@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import numpy as np
 
 from visionscaling_ros.datatypes import FloatArray
@@ -10,13 +13,23 @@ from visionscaling_ros.vision.engines.engine import NetworkFile, single_precisio
 from visionscaling_ros.vision.engines.extras import import_extra
 
 
+@functools.cache
+def _core() -> Any:
+    """OpenVINO, never unloaded.
+
+    A core brings a stack for signal handlers, and on its end puts back the one it found: with two
+    cores that is one which is gone, and the next signal ends the process.
+    """
+    return import_extra('openvino').Core()
+
+
 class OpenVinoEngine:
     """A network compiled for the CPU, for the latency of single frames."""
 
     name = 'openvino'
 
     def __init__(self, network: NetworkFile, device: str = 'cpu') -> None:
-        openvino = import_extra('openvino')
+        core = _core()
         if device != 'cpu':
             raise InvalidValueError('device', device, 'cpu with engine openvino')
         settings = {
@@ -28,10 +41,10 @@ class OpenVinoEngine:
             'INFERENCE_PRECISION_HINT': 'bf16' if network.half_precision else 'f32',
         }
         try:
-            model = openvino.Core().read_model(str(network.path))
+            model = core.read_model(str(network.path))
             names = [next(iter(out.get_names()), '') for out in model.outputs]
             self._places = network.output_places(names, len(names))
-            compiled = openvino.Core().compile_model(model, 'CPU', settings)
+            compiled = core.compile_model(model, 'CPU', settings)
         except RuntimeError as error:
             raise ModelError(f'{network.path}: file is no whole ONNX model ({error})') from error
         self._network = network
