@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.trials.faults.bench import SLOT_S, FaultBench
 from visionscaling_ros.trials.faults.fate_ledger import MISSING_S, LedgerNotes
+from visionscaling_ros.trials.faults.fault import Fault
 from visionscaling_ros.trials.faults.observer import EDGE_RESULT
 from visionscaling_ros.trials.faults.plan import PlannedFault
 from visionscaling_ros.trials.faults.process_health import ProcessGrowth, ProcessHealth
@@ -94,7 +95,7 @@ class Campaign:
             fault.inject()
             time.sleep(max(0.0, began_s + planned.seconds - time.monotonic()))
         finally:
-            fault.heal()
+            failures = self._heal(fault)
         healed_s = time.monotonic()
         resumed_s = bench.observer.wait_for(EDGE_RESULT, healed_s, PATIENCE_S)
         time.sleep(REST_S)
@@ -112,8 +113,24 @@ class Campaign:
             notes.fates['local'],
             notes.fates['edge'],
             notes.fates['dropped'],
-            (*before, *notes.violations, *self._late(slots, gap_slots, notes), *died),
+            (
+                *before,
+                *failures,
+                *notes.violations,
+                *self._late(slots, gap_slots, notes),
+                *died,
+            ),
         )
+
+    def _heal(self, fault: Fault) -> list[str]:
+        """Undo it; a server that does not come back then is a violation, and started once more."""
+        try:
+            fault.heal()
+        except VisionScalingError as error:
+            if not self._bench.server.is_running:
+                self._bench.server.start()
+            return [str(error)]
+        return []
 
     def _late(self, slots: int | None, gap_slots: float, notes: LedgerNotes) -> list[str]:
         words = []
