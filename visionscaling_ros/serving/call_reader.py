@@ -13,7 +13,7 @@ from visionscaling_ros.edge.wire.tensor_model import TensorSpec
 from visionscaling_ros.errors import InvalidValueError, ModelError, VisionScalingError
 from visionscaling_ros.vision.image_header import encoded_size_px
 from visionscaling_ros.vision.jpeg import check_pixels
-from visionscaling_ros.vision.letterbox import STRIDE_PX, fit
+from visionscaling_ros.vision.letterbox import STRIDE_PX
 from visionscaling_ros.vision.manifest import Manifest
 
 # 4096 x 4096, the largest input there is; decoded it has 50 MB.
@@ -54,8 +54,7 @@ class CallReader:
             return Workload(call.model, *self._tensor_sides_px(call.tensor))
         width_px, height_px = encoded_size_px(call.jpeg or b'')
         check_pixels(width_px, height_px, self._max_image_pixels)
-        form = self._manifest.input
-        geometry = fit(width_px, height_px, call.input_size_px, square=form.square)
+        geometry = self._manifest.input.geometry(width_px, height_px, call.input_size_px)
         source_pixels = 1 << (width_px * height_px - 1).bit_length()
         return Workload(call.model, geometry.height_px, geometry.width_px, source_pixels)
 

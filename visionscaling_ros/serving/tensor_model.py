@@ -10,7 +10,7 @@ from visionscaling_ros.edge.wire.relative_detections import RelativeDetections
 from visionscaling_ros.edge.wire.tensor_model import TensorModel
 from visionscaling_ros.errors import EdgeError, InvalidValueError, VisionScalingError
 from visionscaling_ros.vision.catalog import Catalog
-from visionscaling_ros.vision.letterbox import Letterbox, fit
+from visionscaling_ros.vision.letterbox import Letterbox
 from visionscaling_ros.vision.manifest import Manifest
 from visionscaling_ros.vision.model_entry import ModelEntry
 from visionscaling_ros.vision.output_reader import OutputReader
@@ -45,12 +45,8 @@ class ManifestTensorModel:
     def _geometry(self, frame: OffloadFrame) -> Letterbox:
         """How the robot fitted the image: it has the same manifest."""
         form = self._manifest.input
-        geometry = fit(
-            frame.image_width_px,
-            frame.image_height_px,
-            frame.input_size_px,
-            square=form.square,
-            centered=form.centered,
+        geometry = form.geometry(
+            frame.image_width_px, frame.image_height_px, frame.input_size_px
         )
         sides_px = (geometry.height_px, geometry.width_px)
         shape = (1, *sides_px, 3) if form.layout == 'nhwc' else (1, 3, *sides_px)

@@ -20,7 +20,6 @@ from visionscaling_ros.vision.decoders.output_format import OutputFormat, read_o
 from visionscaling_ros.vision.input_format import InputFormat, read_input_format
 from visionscaling_ros.vision.input_writer import InputWriter, plain_memory
 from visionscaling_ros.vision.jpeg import decode_jpeg
-from visionscaling_ros.vision.letterbox import fit
 from visionscaling_ros.vision.output_reader import OutputReader
 
 SETTINGS_FILE = 'settings.json'
@@ -103,13 +102,7 @@ class Postprocessor:
         :raises ModelError: an output that is not finite or of another shape.
         """
         width_px, height_px, input_size_px = (int(value) for value in frame)
-        geometry = fit(
-            width_px,
-            height_px,
-            input_size_px,
-            square=self._input.square,
-            centered=self._input.centered,
-        )
+        geometry = self._input.geometry(width_px, height_px, input_size_px)
         found = self._reader.read(tensors, geometry)
         boxes = found.boxes_px / np.array([width_px, height_px] * 2, np.float32)
         return np.clip(boxes, 0.0, 1.0).astype(np.float32), found.scores, found.class_ids

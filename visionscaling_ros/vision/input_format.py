@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.fields import Fields
+from visionscaling_ros.vision.letterbox import Letterbox, fit
 
 _RANGE = 1e6
 
@@ -30,6 +31,12 @@ class InputFormat:
     padding_value: int = 114
     square: bool = False
     centered: bool = False
+
+    def geometry(self, width_px: int, height_px: int, input_size_px: int) -> Letterbox:
+        """How an image of this size lies in the input; raises as ``fit`` does."""
+        return fit(
+            width_px, height_px, input_size_px, square=self.square, centered=self.centered
+        )
 
     def factors(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """The same as ``pixel * factor + summand``: factors and summands of the channels."""

@@ -11,7 +11,7 @@ import numpy as np
 from visionscaling_ros.datatypes import FloatArray, ImageArray
 from visionscaling_ros.vision.detector import Prepared
 from visionscaling_ros.vision.input_format import InputFormat
-from visionscaling_ros.vision.letterbox import Letterbox, check_image, fit, resize_into
+from visionscaling_ros.vision.letterbox import Letterbox, check_image, resize_into
 
 Allocate = Callable[[tuple[int, ...]], FloatArray]
 
@@ -90,13 +90,7 @@ class InputWriter:
                 np.add(inner, self._summands[channel], out=inner)
 
     def _slot(self, width_px: int, height_px: int, input_size_px: int) -> _Slot:
-        geometry = fit(
-            width_px,
-            height_px,
-            input_size_px,
-            square=self._format.square,
-            centered=self._format.centered,
-        )
+        geometry = self._format.geometry(width_px, height_px, input_size_px)
         inner_width_px, inner_height_px = geometry.inner_size_px
         rows = slice(geometry.offset_y_px, geometry.offset_y_px + inner_height_px)
         columns = slice(geometry.offset_x_px, geometry.offset_x_px + inner_width_px)
