@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import threading
@@ -142,7 +143,7 @@ class EdgeBridge:
                 reachable=not self._routes.all_open,
                 circuit=route.state.value,
                 tx_rate_bps=rate_bps if math.isfinite(rate_bps) else 0.0,
-                **route.monitor.read(now_s)._asdict(),
+                **dataclasses.asdict(route.monitor.read(now_s)),
                 in_flight=len(self._in_flight),
                 accepted=self._book.accepted,
                 answered=self._book.answered,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from visionscaling_ros.edge.bridge.capacity_estimator import CapacityEstimator
+from visionscaling_ros.edge.bridge.link_snapshot import LinkReading
 from visionscaling_ros.edge.bridge.loss_estimator import LossEstimator
 from visionscaling_ros.edge.bridge.server_times import ModelCounters, ServerTimes
 from visionscaling_ros.edge.wire.offload import FailureReason
@@ -22,24 +23,6 @@ class SentRequest(NamedTuple):
     model: str
     upload_bytes: int
     sent_s: float
-
-
-class LinkReading(NamedTuple):
-    """Fields of :class:`LinkSnapshot` that are about one server's link."""
-
-    goodput_bps: float
-    capacity_bps: float
-    capacity_low_bps: float
-    capacity_high_bps: float
-    capacity_age_s: float
-    rtt_s: float
-    rtt_deviation_s: float
-    loss: float
-    loss_high: float
-    server_queue_s: float
-    server_compute_s: float
-    server_share: float
-    server_share_age_s: float
 
 
 class LinkMonitor:

@@ -5,19 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
-class LinkSnapshot:
-    """Units and meaning as in ``msg/LinkState.msg``; NaN: not known.
+@dataclass(frozen=True, kw_only=True)
+class LinkReading:
+    """What is known of the link to one server.
 
-    ``goodput_bps``, ``server_queue_s`` and ``server_compute_s`` cover the time since the previous
-    snapshot; the counters run since the bridge was made. Estimates are of the server in use.
+    Units and meaning as in ``msg/LinkState.msg``; NaN: not known. ``goodput_bps``,
+    ``server_queue_s`` and ``server_compute_s`` cover the time since the previous reading.
     """
 
-    server: str
-    server_rank: int
-    reachable: bool
-    circuit: str
-    tx_rate_bps: float
     goodput_bps: float
     capacity_bps: float
     capacity_low_bps: float
@@ -31,6 +26,17 @@ class LinkSnapshot:
     server_compute_s: float
     server_share: float
     server_share_age_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSnapshot(LinkReading):
+    """The reading of the server in use, and the books of the bridge since it was made."""
+
+    server: str
+    server_rank: int
+    reachable: bool
+    circuit: str
+    tx_rate_bps: float
     in_flight: int
     accepted: int
     answered: int
