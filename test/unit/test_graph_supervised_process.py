@@ -135,3 +135,17 @@ def test_the_process_dies_with_its_parent_even_if_that_is_killed():
         parent.kill()
         parent.wait(TIMEOUT_S)
         parent.stdout.close()
+
+
+def test_starting_one_wakes_nothing_that_waits_for_forks():
+    forks = []
+    os.register_at_fork(before=lambda: forks.append(True))
+    with supervised(SLEEPER) as process:
+        process.wait_for_line('ready', TIMEOUT_S)
+    assert not forks
+
+
+def test_a_program_that_is_not_there_is_an_error_where_it_is_started():
+    process = SupervisedProcess(['no-such-program'], dict(os.environ), lambda line: None)
+    with pytest.raises(FileNotFoundError, match='no-such-program'):
+        process.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,10 +11,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from visionscaling_ros.graph.descriptions import RESPAWN_DELAY_S
+from visionscaling_ros.graph.tied_command import tied_command
 
 HISTORY_LINES = 1000
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_libc = ctypes.CDLL(None)  # before any fork: nothing may be loaded between fork and exec
 
 
 class SupervisedProcess:
@@ -77,7 +75,7 @@ class SupervisedProcess:
         """Start it; raises OSError when the command cannot be run."""
         self._spawned.clear()
         self._stopping.clear()
-        # The kernel ties PR_SET_PDEATHSIG to the thread that forked: it has to live as long.
+        # The process is tied to the thread that starts it, which has to live as long.
         self._thread = threading.Thread(target=self._supervise, daemon=True)
         self._thread.start()
         self._spawned.wait()
@@ -138,17 +136,10 @@ class SupervisedProcess:
                 return
 
     def _spawn(self) -> subprocess.Popen[str]:
-        parent_pid = os.getpid()
         with self._changed:
             self._lines.clear()
-
-        def die_with_parent() -> None:
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent_pid:  # it died before this call
-                os._exit(1)
-
         self._process = subprocess.Popen(
-            self._command,
+            tied_command(self._command, self._environment),
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -157,7 +148,6 @@ class SupervisedProcess:
             errors='replace',
             bufsize=1,
             start_new_session=True,  # Ctrl-C in the terminal reaches it through signal() only
-            preexec_fn=die_with_parent,  # noqa: PLW1509 it takes no lock a thread could hold
         )
         return self._process
 
