@@ -15,7 +15,10 @@ from graph_harness import Graph, Observer, Process, Watch
 from lifecycle_msgs.msg import Transition
 from visionscaling_ros.msg import GpuState, InferenceState, SlotDecision
 
-from visionscaling_ros.hardware.emulated_gpu_clock import AGX_ORIN_FREQUENCIES_HZ, EmulatedGpuClock
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import (
+    AGX_ORIN_FREQUENCIES_HZ,
+    EmulatedGpuClock,
+)
 from visionscaling_ros.nodes.topics import DECISION_QOS
 
 NODE = '/gpu_clock_node'

@@ -15,15 +15,15 @@ import pytest
 
 import visionscaling_ros
 from visionscaling_ros.errors import HardwareError, InvalidValueError
-from visionscaling_ros.hardware.clock_guard import ClockGuard
-from visionscaling_ros.hardware.emulated_gpu_clock import EmulatedGpuClock
-from visionscaling_ros.hardware.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import EmulatedGpuClock
+from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
 
 HOLDER = """
 import sys, random
 from pathlib import Path
-from visionscaling_ros.hardware.clock_guard import ClockGuard
-from visionscaling_ros.hardware.emulated_gpu_clock import EmulatedGpuClock
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import EmulatedGpuClock
 folder = Path(sys.argv[1])
 guard = ClockGuard(EmulatedGpuClock(folder / 'register'), folder / 'found')
 guard.restore_leftover()

@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visionscaling_ros.errors import HardwareError, InvalidValueError
-from visionscaling_ros.hardware.emulated_gpu_clock import AGX_ORIN_FREQUENCIES_HZ, EmulatedGpuClock
-from visionscaling_ros.hardware.gpu_clock import GpuClock, level_for
-from visionscaling_ros.hardware.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import (
+    AGX_ORIN_FREQUENCIES_HZ,
+    EmulatedGpuClock,
+)
+from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
 
 MakeClock = Callable[[Path], GpuClock]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.hardware.gpu_power_model import EnergyMeter, GpuPowerModel
-from visionscaling_ros.hardware.radio_power import RadioEnergyMeter, RadioPowerModel
+from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter, GpuPowerModel
+from visionscaling_ros.hardware.power.radio_power import RadioEnergyMeter, RadioPowerModel
 
 
 class Clock:

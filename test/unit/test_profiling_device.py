@@ -14,7 +14,7 @@ import torch
 from visionscaling_ros.cli.profile import sigterm_as_ctrl_c
 from visionscaling_ros.datatypes import Detections
 from visionscaling_ros.errors import HardwareError, InvalidValueError, ModelError, SourceError
-from visionscaling_ros.hardware.gpu_power_model import GpuPowerModel
+from visionscaling_ros.hardware.power.gpu_power_model import GpuPowerModel
 from visionscaling_ros.profiling.clocks import guarded_clock, levels_hz
 from visionscaling_ros.profiling.device_runner import FRAMES_A_TURN, DeviceRunner
 from visionscaling_ros.profiling.environment import environment

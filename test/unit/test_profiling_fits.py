@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.hardware.emulated_gpu_clock import AGX_ORIN_FREQUENCIES_HZ
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import AGX_ORIN_FREQUENCIES_HZ
 from visionscaling_ros.profiling.device_fits import fit_latency, fit_power, split_latency
 from visionscaling_ros.profiling.line_fit import fit_line
 

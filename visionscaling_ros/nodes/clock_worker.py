@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from visionscaling_ros.errors import VisionScalingError
-from visionscaling_ros.hardware.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.pipeline.newest_worker import NewestWorker
 
 RELEASE_HZ = 0.0

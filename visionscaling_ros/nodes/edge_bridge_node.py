@@ -15,7 +15,7 @@ from visionscaling_ros.edge.bridge.bridge import EdgeBridge
 from visionscaling_ros.edge.bridge.route import NOT_REACHED, ServerStatus
 from visionscaling_ros.edge.wire.offload import FailureReason, OffloadFrame, OffloadOutcome
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
-from visionscaling_ros.hardware.radio_power import RadioEnergyMeter, RadioPowerModel
+from visionscaling_ros.hardware.power.radio_power import RadioEnergyMeter, RadioPowerModel
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header, stamp_to_ns
 from visionscaling_ros.nodes.edge_bridge_parameters import (

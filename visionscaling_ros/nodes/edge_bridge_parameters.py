@@ -12,7 +12,7 @@ from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
 from visionscaling_ros.edge.credentials import ClientCredentials
 from visionscaling_ros.edge.wire.tensor_model import TensorModel
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.hardware.radio_power import RadioPowerModel
+from visionscaling_ros.hardware.power.radio_power import RadioPowerModel
 from visionscaling_ros.nodes.inference_files import catalog_of
 from visionscaling_ros.nodes.parameters import Parameter
 

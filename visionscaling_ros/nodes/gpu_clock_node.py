@@ -12,15 +12,15 @@ from typing import Any
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 from visionscaling_ros.errors import HardwareError, InvalidValueError
-from visionscaling_ros.hardware.clock_guard import ClockGuard
-from visionscaling_ros.hardware.emulated_gpu_clock import (
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import (
     AGX_ORIN_FREQUENCIES_HZ,
     EmulatedGpuClock,
     check_levels,
 )
-from visionscaling_ros.hardware.gpu_clock import GpuClock
-from visionscaling_ros.hardware.gpu_power_model import EnergyMeter, GpuPowerModel
-from visionscaling_ros.hardware.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
+from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter, GpuPowerModel
 from visionscaling_ros.hardware.state_folder import state_folder
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.clock_worker import RELEASE_HZ, STOP_TIMEOUT_S, ClockWorker

@@ -12,8 +12,8 @@ from typing import Any
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.hardware.atomic_file import write_atomically
-from visionscaling_ros.hardware.clock_guard import ClockGuard
-from visionscaling_ros.hardware.gpu_power_model import GpuPowerModel
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
+from visionscaling_ros.hardware.power.gpu_power_model import GpuPowerModel
 from visionscaling_ros.hardware.state_folder import state_folder
 from visionscaling_ros.profiling.clocks import guarded_clock, levels_hz
 from visionscaling_ros.profiling.device_runner import DeviceRunner

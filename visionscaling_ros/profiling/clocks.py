@@ -8,10 +8,10 @@ from pathlib import Path
 
 from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.hardware.clock_guard import ClockGuard
-from visionscaling_ros.hardware.emulated_gpu_clock import EmulatedGpuClock
-from visionscaling_ros.hardware.gpu_clock import GpuClock
-from visionscaling_ros.hardware.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.emulated_gpu_clock import EmulatedGpuClock
+from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
+from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
 
 BACKENDS = ('auto', 'emulated', 'none')
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import ModelError
-from visionscaling_ros.hardware.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.profiling.journal import Figures
 from visionscaling_ros.profiling.power_meter import PowerMeter
 from visionscaling_ros.profiling.schedule import Candidate, JpegVisit, PointVisit, Turn

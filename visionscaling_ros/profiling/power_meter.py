@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from visionscaling_ros.hardware.gpu_power_model import GpuPowerModel
+from visionscaling_ros.hardware.power.gpu_power_model import GpuPowerModel
 
 
 @dataclass(frozen=True)

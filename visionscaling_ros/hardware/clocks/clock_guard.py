@@ -12,7 +12,7 @@ from typing import IO
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.atomic_file import remove_durably, write_atomically
-from visionscaling_ros.hardware.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
 
 
 class ClockGuard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from visionscaling_ros.hardware.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
 
 
 class NoGpuClock(GpuClock):

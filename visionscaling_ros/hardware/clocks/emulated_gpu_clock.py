@@ -9,7 +9,7 @@ from pathlib import Path
 
 from visionscaling_ros.errors import HardwareError, InvalidValueError
 from visionscaling_ros.hardware.atomic_file import write_atomically
-from visionscaling_ros.hardware.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
 
 # Jetson AGX Orin, the 11 levels of the public measurements behind the power model's defaults
 # (github.com/lijiaxi2018/Distributed-Learning).

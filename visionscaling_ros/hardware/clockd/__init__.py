@@ -1,0 +1,1 @@
+"""``visionscaling-clockd``: sets clocks for users who may not; standard library only."""

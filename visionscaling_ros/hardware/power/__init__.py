@@ -1,0 +1,1 @@
+"""Power meters, power models and the energy they add up to."""
