@@ -143,9 +143,3 @@ def test_starting_one_wakes_nothing_that_waits_for_forks():
     with supervised(SLEEPER) as process:
         process.wait_for_line('ready', TIMEOUT_S)
     assert not forks
-
-
-def test_a_program_that_is_not_there_is_an_error_where_it_is_started():
-    process = SupervisedProcess(['no-such-program'], dict(os.environ), lambda line: None)
-    with pytest.raises(FileNotFoundError, match='no-such-program'):
-        process.start()

@@ -30,6 +30,7 @@ class EmulatedGpuClock(GpuClock):
     """
 
     name = 'emulated'
+    outlives_reboot = True
 
     def __init__(
         self, register: Path, frequencies_hz: Sequence[float] = AGX_ORIN_FREQUENCIES_HZ
@@ -49,6 +50,13 @@ class EmulatedGpuClock(GpuClock):
         """Highest level over the present one: work runs unstretched at the highest."""
         frequency_hz = self.frequency_hz()
         return self._levels_hz[-1] / frequency_hz if frequency_hz > 0.0 else 1.0
+
+    def limits_hz(self) -> tuple[float, float]:
+        """The level that was set; all levels when none is."""
+        if not self._read():
+            return self._levels_hz[0], self._levels_hz[-1]
+        frequency_hz = self.frequency_hz()
+        return frequency_hz, frequency_hz
 
     def frequency_hz(self) -> float:
         """What the register says [Hz]; NaN when it holds no level of this device."""

@@ -10,18 +10,24 @@ from visionscaling_ros.errors import HardwareError, InvalidValueError
 
 
 class GpuClock(ABC):
-    """One device whose clock can be read and, where it has levels, set.
+    """One device whose clock can be read and, where it has levels, set; standard library only.
 
     Anything but ``set_frequency``, ``restore`` and ``release`` leaves the device as it is.
     """
 
     name: str  # backend, for example 'emulated'
     device: str  # what is set, in words a person recognises: a path or a card's name
+    restores_itself = False  # somebody else undoes what a killed process left
+    outlives_reboot = False  # what was set is still set after the machine was started again
 
     @property
     @abstractmethod
     def available_frequencies_hz(self) -> tuple[float, ...]:
-        """Levels the device has, ascending [Hz]; empty when it cannot be set."""
+        """Levels the device has now, ascending [Hz]; empty when it cannot be set."""
+
+    @abstractmethod
+    def limits_hz(self) -> tuple[float, float] | None:
+        """Range its governor is held in now [Hz]; None where the device does not tell."""
 
     @abstractmethod
     def frequency_hz(self) -> float:
@@ -34,6 +40,13 @@ class GpuClock(ABC):
         Returns the level read back [Hz]. Raises InvalidValueError for a frequency that is not a
         positive number, HardwareError when the device cannot be set or reads back another level.
         """
+
+    def access(self) -> str:
+        """Why it may not be set and what to do about that; empty where it may."""
+        return ''
+
+    def keep_alive(self) -> None:  # noqa: B027 most are watched over by nobody
+        """Tell who watches over the clock that it is still wanted; raises HardwareError."""
 
     @abstractmethod
     def state(self) -> dict[str, str]:

@@ -19,6 +19,10 @@ class NoGpuClock(GpuClock):
         """No levels."""
         return ()
 
+    def limits_hz(self) -> None:
+        """Not known."""
+        return
+
     def frequency_hz(self) -> float:
         """Not known."""
         return math.nan

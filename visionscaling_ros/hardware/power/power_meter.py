@@ -1,0 +1,70 @@
+"""The contract of a power meter."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
+
+
+class Scope(Enum):
+    """What the figures of a meter cover together."""
+
+    BOARD = 'board'  # the whole computer
+    GPU = 'gpu'
+    CPU = 'cpu'  # the processor's package
+    MODEL = 'model'  # nothing is measured
+
+
+@dataclass(frozen=True)
+class PowerSample:
+    """What a meter said at one moment.
+
+    A rail that could not be read is absent. ``energy_j`` has the rails for which the device counts
+    energy itself, since the meter was made and with the counter's wraps undone.
+
+    :param time_s: when it was read, monotonic clock.
+    """
+
+    time_s: float
+    power_w: Mapping[str, float]
+    energy_j: Mapping[str, float] = field(default_factory=dict)
+
+
+class PowerMeter(ABC):
+    """One device that tells its power, rail by rail. For one thread."""
+
+    name: str  # backend, for example 'ina3221'
+    device: str  # what is read, in words a person recognises: a path or a card's name
+    scope: Scope
+    period_s: float  # read more often it says the same again
+
+    @property
+    @abstractmethod
+    def rails(self) -> tuple[str, ...]:
+        """Names of what is measured; those that disappear stay in it."""
+
+    @property
+    @abstractmethod
+    def total_rails(self) -> tuple[str, ...]:
+        """Rails whose sum is what ``scope`` says; the others are parts of them."""
+
+    @abstractmethod
+    def read(self) -> PowerSample:
+        """Read all rails; raises HardwareError when none of ``total_rails`` can be read."""
+
+    def close(self) -> None:  # noqa: B027 most hold nothing
+        """Free what it holds; it may be called twice."""
+
+    def __enter__(self) -> PowerMeter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
