@@ -49,6 +49,7 @@ setup(
         'grpcio-health-checking>=1.60,<2',
         'matplotlib>=3.7,<4',
         'numpy>=1.26,<3',
+        'nvidia-ml-py>=12.535,<14',
         'opencv-python-headless>=4.9,<6',
         'prometheus-client>=0.20,<1',
         'psutil>=5.9',
@@ -64,6 +65,11 @@ setup(
         'openvino': ['openvino>=2024.4', 'onnx>=1.16,<2', 'onnxscript>=0.5,<1'],
         'ray': ['ray[serve]>=2.59,<3'],
     },
-    entry_points={'console_scripts': [f'visionscaling = {PACKAGE}.cli.main:main']},
+    entry_points={
+        'console_scripts': [
+            f'visionscaling = {PACKAGE}.cli.main:main',
+            f'visionscaling-clockd = {PACKAGE}.hardware.clockd.main:main',
+        ]
+    },
     zip_safe=False,
 )

@@ -12,13 +12,13 @@ from matplotlib import image
 
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.json_file import write_json
 from visionscaling_ros.simulation.document import (
     SECTIONS,
     environment,
     make_document,
     read_json,
     summarize_seeds,
-    write_json,
 )
 from visionscaling_ros.simulation.plots import FIGURES, plot_document
 from visionscaling_ros.simulation.report import (

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / 'visionscaling_ros'
 ROS = {'rclpy', 'std_msgs', 'sensor_msgs', 'diagnostic_msgs', 'lifecycle_msgs', 'rcl_interfaces'}
-SHARED = {'datatypes', 'errors', 'fields'}
+SHARED = {'datatypes', 'errors', 'fields', 'json_file', 'whole_file'}
 MAY_IMPORT = {
     'control': set(),
     'vision': set(),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.json_file import write_json
 
 if TYPE_CHECKING:
     from visionscaling_ros.simulation.suite import Job
@@ -53,7 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, run, write, print; 1 if a run failed, 130 after Ctrl-C (what is done is written)."""
     from visionscaling_ros.simulation.document import (  # noqa: PLC0415
         make_document,
-        write_json,
     )
     from visionscaling_ros.simulation.report import print_report  # noqa: PLC0415
     from visionscaling_ros.simulation.suite import job_setup  # noqa: PLC0415

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
+from visionscaling_ros.json_file import write_json
 
 HELP = 'time decisions for 10 models x 5 sizes x 13 clocks, and the simulator'
 SIMULATED = ('visionscaling_meta', 'visionscaling', 'fixed')
@@ -25,7 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     from visionscaling_ros.control.policy import POLICY_NAMES  # noqa: PLC0415
     from visionscaling_ros.simulation.document import (  # noqa: PLC0415
         environment,
-        write_json,
     )
     from visionscaling_ros.simulation.job_processes import (  # noqa: PLC0415
         Emitted,

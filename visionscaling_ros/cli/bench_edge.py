@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.json_file import write_json
 
 HELP = 'measure pacing, capacity estimate and overhead of the edge bridge, the edge server and more'
 INTERRUPTED = 130
@@ -47,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f'interrupted: {len(figures)} of {len(chosen)} parts were done', file=sys.stderr)
         status = INTERRUPTED
     if arguments.json:
-        _write(Path(arguments.json), figures)
+        write_json(Path(arguments.json), figures)
+        print(arguments.json)
     return status
 
 
@@ -61,19 +60,3 @@ def _options(module: Any, given: list[str]) -> argparse.Namespace:
     )
     module.add_arguments(parser)
     return parser.parse_args(given)
-
-
-def _write(path: Path, figures: dict[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(figures, indent=2, default=_plain) + '\n', encoding='utf-8')
-    except OSError as error:
-        raise InvalidValueError('--json', str(path), f'a file to write ({error})') from error
-    print(path)
-
-
-def _plain(value: Any) -> Any:
-    """Arrays as lists, dataclasses as mappings."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return value.tolist() if hasattr(value, 'tolist') else str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from visionscaling_ros.graph.descriptions import NodeDescription
 from visionscaling_ros.graph.graphs import robot_graph
 from visionscaling_ros.graph.options import RobotOptions
 from visionscaling_ros.graph.process_runner import ProcessRunner
+from visionscaling_ros.json_file import write_json
 
 HELP = 'measure frame path, throughput, decision time and idle CPU of the graph'
 
@@ -72,11 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     for number, (name, measure) in enumerate(steps, start=1):
         print(f'[{number}/{len(steps)}] {name}', file=sys.stderr, flush=True)
         results[name] = measure()
-    path = Path(arguments.json)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + '\n')
+    write_json(Path(arguments.json), results)
     _print(results)
-    print(path)
+    print(arguments.json)
     return 0
 
 

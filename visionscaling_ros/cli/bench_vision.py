@@ -18,7 +18,7 @@ from rich.table import Table
 
 from visionscaling_ros.datatypes import ImageArray
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.simulation.document import write_json
+from visionscaling_ros.json_file import write_json
 from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
 from visionscaling_ros.vision.detector import Detector
 from visionscaling_ros.vision.letterbox import fit

@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     scores = evaluation.scores()
     report.print_table(scores, title)
     if arguments.json is not None:
-        from visionscaling_ros.simulation.document import write_json  # noqa: PLC0415
+        from visionscaling_ros.json_file import write_json  # noqa: PLC0415
 
         write_json(arguments.json, report.document(scores, measured))
         print(f'wrote {arguments.json}')
@@ -204,7 +204,7 @@ def _table(arguments: argparse.Namespace) -> AccuracyTable:
 
 def _write(arguments: argparse.Namespace, table: AccuracyTable) -> None:
     from visionscaling_ros.vision.accuracy_table import SHIPPED_TABLE  # noqa: PLC0415
-    from visionscaling_ros.vision.whole_file import whole_file  # noqa: PLC0415
+    from visionscaling_ros.whole_file import whole_file  # noqa: PLC0415
 
     path = arguments.table or SHIPPED_TABLE
     try:

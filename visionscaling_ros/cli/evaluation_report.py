@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.document import environment
 from visionscaling_ros.vision.cost_trend import CostTrend, cost_trend
-from visionscaling_ros.vision.whole_file import whole_file
+from visionscaling_ros.whole_file import whole_file
 
 if TYPE_CHECKING:
     from visionscaling_ros.vision.accuracy_table import Measured

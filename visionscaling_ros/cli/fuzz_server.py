@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from visionscaling_ros.edge.address import parse_address
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.json_file import write_json
 from visionscaling_ros.trials.fuzz import fuzz
 from visionscaling_ros.trials.fuzz_report import FuzzReport, FuzzSettings
 from visionscaling_ros.vision.catalog import built_in_catalog
@@ -64,10 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
             settings, lambda done_s, text: progress.update(task, completed=done_s, description=text)
         )
     _print(report, console)
-    path = Path(arguments.json)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report.document(), indent=2) + '\n', encoding='utf-8')
-    console.print(f'figures in {path}')
+    write_json(Path(arguments.json), report.document())
+    console.print(f'figures in {arguments.json}')
     return 1 if report.failures else 0
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.json_file import write_json
 from visionscaling_ros.vision.input_format import InputFormat
 from visionscaling_ros.vision.manifest import load_manifest
-from visionscaling_ros.vision.whole_file import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -98,11 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
     networks = _scaled(arguments, network, lessons)
     try:
         widths = _write(networks, network, held_out, arguments.out, fixed_size=fixed_size)
-        report = json.dumps({'network': arguments.network, 'widths': widths}, indent=2) + '\n'
-        with whole_file(arguments.out / REPORT) as partial:
-            partial.write_text(report, encoding='utf-8')
     except OSError as error:
         raise InvalidValueError('--out', str(arguments.out), f'a folder ({error})') from error
+    write_json(arguments.out / REPORT, {'network': arguments.network, 'widths': widths})
     _print(widths, len(held_out), arguments.out)
     return 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from visionscaling_ros.json_file import write_json
 
 # key, name, unit, decimals
 COMPARED = (
@@ -22,7 +23,7 @@ COMPARED = (
 
 def write_report(path: Path, run: dict[str, Any], extra: dict[str, Any]) -> None:
     """Write the figures of a run, and of its baseline if it has one, as JSON."""
-    path.write_text(json.dumps({**run, **extra}, indent=2) + '\n')
+    write_json(path, {**run, **extra})
 
 
 def print_comparison(run: dict[str, Any], baseline: dict[str, Any] | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import shlex
@@ -81,23 +80,8 @@ def summarize_seeds(
     ]
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write it as JSON, NaN and infinity as null; replaces the file as a whole.
-
-    :raises InvalidValueError: it cannot be written there.
-    """
-    text = json.dumps(_without_nan(content), indent=1, allow_nan=False) + '\n'
-    partial = path.with_name(path.name + '.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding='utf-8')
-        partial.replace(path)
-    except OSError as error:
-        raise InvalidValueError('json', str(path), f'a file to write ({error})') from error
-
-
 def read_json(path: Path, sections: Iterable[str]) -> Document:
-    """Read what ``write_json`` wrote.
+    """Read the results of a bench.
 
     :raises InvalidValueError: it cannot be read, or one of the sections is not in it.
     """
@@ -117,13 +101,3 @@ def _labels(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _interval(group: Sequence[Mapping[str, Any]], name: str) -> dict[str, float]:
     mean, half = mean_ci95([float(row[name]) for row in group])
     return {'mean': mean, 'ci95': half}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, np.generic):
-        return _without_nan(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,10 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from visionscaling_ros.errors import EdgeError, InvalidValueError
-from visionscaling_ros.graph.installed import program_command
-from visionscaling_ros.graph.supervised_process import SupervisedProcess
 from visionscaling_ros.trials.load_robot import RobotAccount, RobotLoad, run_robots
 from visionscaling_ros.trials.max_min import max_min_shares
+from visionscaling_ros.trials.running_server import running_server
 from visionscaling_ros.trials.server_counts import ServerCounts, disagreements, read_counts
 from visionscaling_ros.vision.jpeg import encode_jpeg, resize_for_upload
 from visionscaling_ros.vision.sources.synthetic_source import SyntheticSource
@@ -37,7 +33,6 @@ FAIR_RATIO = 0.8
 SETTLING_S = 3.0
 CALIBRATION_FPS = 20.0
 CALIBRATION_S = 5.0
-START_TIMEOUT_S = 120.0
 DEADLINE_S = 1.0
 
 
@@ -78,36 +73,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     console = Console(stderr=True)
     for count in arguments.robots:
         with (
-            edge_server([model for model, _ in KINDS]) as (address, metrics_url),
+            running_server([model for model, _ in KINDS]) as server,
             console.status(f'{count} robots on one server'),
         ):
-            shares = trial(address, metrics_url, count, arguments.seconds)
+            shares = trial(server.address, server.metrics_url, count, arguments.seconds)
         figures[str(count)] = summary(shares)
         _print(f'{count} robots', shares, figures[str(count)])
     return figures
-
-
-@contextmanager
-def edge_server(models: Sequence[str], *options: str) -> Iterator[tuple[str, str]]:
-    """A server in a process of its own; its address, its metrics' URL. Raises EdgeError."""
-    arguments = ['edge-server', '--port', '0', '--metrics-port', '0', *options]
-    arguments += ['--models', *sorted(set(models))]
-    server = SupervisedProcess(
-        [*program_command('visionscaling'), *arguments],
-        {**os.environ, 'PYTHONUNBUFFERED': '1'},
-        on_line=lambda line: None,
-    )
-    server.start()
-    try:
-        try:
-            ready = server.wait_for_line('ready on', START_TIMEOUT_S)
-            metrics = server.wait_for_line('metrics on', START_TIMEOUT_S)
-        except TimeoutError as error:
-            raise EdgeError(f'the edge server did not start: {error}') from error
-        yield ready.split()[-1], metrics.split()[-1]
-    finally:
-        server.signal(signal.SIGTERM)
-        server.wait(START_TIMEOUT_S)
 
 
 def trial(address: str, metrics_url: str, count: int, seconds: float) -> list[RobotShare]:

@@ -12,7 +12,6 @@ import psutil
 
 from visionscaling_ros.edge.address import parse_address
 from visionscaling_ros.edge.wire.offload import OffloadFrame
-from visionscaling_ros.graph.supervised_process import SupervisedProcess
 from visionscaling_ros.trials.fuzz_attackers import Attackers, attackers
 from visionscaling_ros.trials.fuzz_report import (
     FuzzReport,
@@ -21,9 +20,10 @@ from visionscaling_ros.trials.fuzz_report import (
     failures,
     robot_figures,
 )
-from visionscaling_ros.trials.fuzz_server import edge_server, new_token, stop
 from visionscaling_ros.trials.fuzz_target import Target
+from visionscaling_ros.trials.fuzz_tokens import new_token, write_tokens
 from visionscaling_ros.trials.honest_robot import HonestRobot
+from visionscaling_ros.trials.running_server import RunningServer, running_server
 from visionscaling_ros.vision.jpeg import encode_jpeg, resize_for_upload
 from visionscaling_ros.vision.sources.synthetic_source import SyntheticSource
 
@@ -45,12 +45,15 @@ def fuzz(settings: FuzzSettings, on_progress: OnProgress) -> FuzzReport:
     with tempfile.TemporaryDirectory(prefix='visionscaling-fuzz-') as folder:
         if settings.address:
             tokens = dict.fromkeys(names, settings.token)
-            server: contextlib.AbstractContextManager[tuple[str, int, SupervisedProcess | None]]
-            server = contextlib.nullcontext((settings.address, 0, None))
+            running: contextlib.AbstractContextManager[RunningServer | None]
+            running = contextlib.nullcontext()
         else:
             tokens = {name: new_token() for name in names}
-            server = edge_server(settings.model, tokens, Path(folder))
-        with server as (address, metrics_port, process):
+            robots_file = Path(folder) / 'robots.yaml'
+            write_tokens(robots_file, tokens)
+            running = running_server([settings.model], '--tokens', str(robots_file))
+        with running as server:
+            address = settings.address if server is None else server.address
             host, port = parse_address(address)
             target = Target(
                 host=host,
@@ -59,12 +62,12 @@ def fuzz(settings: FuzzSettings, on_progress: OnProgress) -> FuzzReport:
                 input_size_px=settings.input_size_px,
                 frame=frame.payload,
                 token=tokens[ATTACKER],
-                metrics_port=metrics_port,
+                metrics_port=0 if server is None else server.metrics_port,
             )
-            watch = _Watch(process, _robots(address, frame, tokens), on_progress)
+            watch = _Watch(server, _robots(address, frame, tokens), on_progress)
             attacked = watch.run(settings, target)
-            if process is not None:
-                watch.server.exit_status = stop(process)
+            if server is not None:
+                watch.server.exit_status = server.stop()
     robots = {name: robot_figures(robot) for name, robot in watch.robots.items()}
     attacks = dict(sorted(attacked.counts.items()))
     found = tuple(failures(settings, robots, watch.server, attacks))
@@ -78,11 +81,11 @@ class _Watch:
 
     def __init__(
         self,
-        process: SupervisedProcess | None,
+        server: RunningServer | None,
         robots: dict[str, HonestRobot],
         on_progress: OnProgress,
     ) -> None:
-        self._process = psutil.Process(process.pid) if process is not None else None
+        self._process = None if server is None else psutil.Process(server.process.pid)
         self._on_progress = on_progress
         self._started_s = time.monotonic()
         self.robots = robots

@@ -6,7 +6,7 @@ import argparse
 import statistics
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from visionscaling_ros.serving.repository import write_repository
 from visionscaling_ros.serving.repository_options import RepositoryOptions
 from visionscaling_ros.serving.tensor_model import ManifestTensorModel
 from visionscaling_ros.trials.closed_loop import LoadFigures, put_under_load
-from visionscaling_ros.trials.fairness import edge_server
+from visionscaling_ros.trials.running_server import RunningServer, running_server
 from visionscaling_ros.trials.triton_installation import WHEEL, install_triton
 from visionscaling_ros.trials.triton_server import running_triton
 from visionscaling_ros.vision.catalog import Catalog, built_in_catalog
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _write_repository(catalog, folder, arguments)
         addresses = {
-            OURS: stack.enter_context(_embedded(arguments))[0],
+            OURS: stack.enter_context(_embedded(arguments)).address,
             TRITON: stack.enter_context(running_triton(installation, folder)),
         }
         questions = [
@@ -125,10 +125,12 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _embedded(arguments: argparse.Namespace) -> Any:
+def _embedded(
+    arguments: argparse.Namespace,
+) -> AbstractContextManager[RunningServer]:
     options = ['--inference-engine', 'onnxruntime', '--device', 'cpu']
     options += ['--threads', str(arguments.threads), '--workers', str(arguments.workers)]
-    return edge_server([model for model, _ in POINTS], *options)
+    return running_server([model for model, _ in POINTS], *options)
 
 
 def _write_repository(catalog: Catalog, folder: Path, arguments: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from visionscaling_ros.errors import ModelError
 from visionscaling_ros.vision.elastic_network import ElasticNetwork
 from visionscaling_ros.vision.network import DetectionNetwork
 from visionscaling_ros.vision.network_shape import ElasticShape
-from visionscaling_ros.vision.whole_file import whole_file
+from visionscaling_ros.whole_file import whole_file
 
 KEY = 'vsdet_1'  # of the metadata: one only, as their order in a file is left to chance
 SHIPPED_WEIGHTS = Path(__file__).parent / 'weights' / 'vsdet.safetensors'

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.graph.private_domain import in_private_domain
+from visionscaling_ros.json_file import write_json
 from visionscaling_ros.trials.faults.bench import running_bench
 from visionscaling_ros.trials.faults.campaign import Campaign, Limits
 from visionscaling_ros.trials.faults.fault_table import FaultTable, print_summary
@@ -59,11 +58,10 @@ def run_session(
         print(words)
     if report is not None:
         content = {
-            'faults': [asdict(record) for record in campaign.records],
-            'by_kind': [asdict(summary) for summary in summaries],
-            'processes': [asdict(process) for process in growth],
+            'faults': campaign.records,
+            'by_kind': summaries,
+            'processes': growth,
             'wrong': wrong,
         }
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+        write_json(report, content)
     return not failed and not wrong

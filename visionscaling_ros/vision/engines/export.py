@@ -16,7 +16,7 @@ from visionscaling_ros.vision.decoders.vsdet import VsdetDecoder
 from visionscaling_ros.vision.engines.extras import import_extra
 from visionscaling_ros.vision.letterbox import STRIDE_PX
 from visionscaling_ros.vision.upload_format import VSDET_INPUT
-from visionscaling_ros.vision.whole_file import whole_file
+from visionscaling_ros.whole_file import whole_file
 
 _EXAMPLE = (2, 3, 256, 320)  # anything that is not a special case
 _MOST_CELLS = 128

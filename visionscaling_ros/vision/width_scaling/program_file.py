@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from visionscaling_ros.vision import work_count
 from visionscaling_ros.vision.letterbox import STRIDE_PX
-from visionscaling_ros.vision.whole_file import whole_file
+from visionscaling_ros.whole_file import whole_file
 
 _MOST_CELLS = 128
 # two sides that differ, neither a special case

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from visionscaling_ros.vision.whole_file import whole_file
+from visionscaling_ros.whole_file import whole_file
 
 
 def write_half(path: Path) -> None:
