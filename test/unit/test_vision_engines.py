@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -356,3 +357,17 @@ def test_a_process_hears_signals_after_openvino_models_have_come_and_gone():
     command = [sys.executable, '-c', OPENVINO_COMES_AND_GOES]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ['heard']), done.stderr
+
+
+def test_onnxruntime_tells_nobody_what_is_run(tmp_path: Path) -> None:
+    pytest.importorskip('onnxruntime')
+    code = """
+from visionscaling_ros.vision.engines.extras import import_extra
+import_extra('onnxruntime')
+"""
+    silencing = ('CI', 'XDG_CACHE_HOME', 'ORT_DISABLE_TELEMETRY', 'ORT_RUNNING_UNIT_TESTS')
+    environment = {key: value for key, value in os.environ.items() if key not in silencing}
+    subprocess.run(
+        [sys.executable, '-c', code], env={**environment, 'HOME': str(tmp_path)}, check=True
+    )
+    assert list(tmp_path.iterdir()) == []  # its store of reports would lie here

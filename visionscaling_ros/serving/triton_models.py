@@ -7,6 +7,7 @@ Interface: https://github.com/triton-inference-server/python_backend.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -96,6 +97,7 @@ class NetworkModel(_Model):
     """The network itself, with ONNX Runtime, for servers that have no backend for it."""
 
     def _open(self, folder: Path) -> None:
+        os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')  # it would report models to its makers
         import onnxruntime  # type: ignore[import-untyped]  # noqa: PLC0415  (in the server's environment)
 
         options = onnxruntime.SessionOptions()
