@@ -15,6 +15,7 @@ from visionscaling_ros.trials.faults.fate_ledger import FATES, MISSING_S, FateLe
 from visionscaling_ros.trials.faults.plan import KINDS, plan
 from visionscaling_ros.trials.faults.process_health import (
     MEDIAN_SAMPLES,
+    ProcessGrowth,
     ProcessHealth,
 )
 from visionscaling_ros.trials.faults.record import FaultRecord, summarize
@@ -126,8 +127,14 @@ def test_growth_is_told_of_a_process_that_has_warmed_up_and_starts_anew_with_its
     assert growth.rss_end_mib - growth.rss_start_mib > 0.8 * (len(ballast) >> 20)
     assert growth.rss_growth == pytest.approx(growth.rss_end_mib / growth.rss_start_mib - 1.0)
     assert growth.threads_end - growth.threads_start == 3
+    assert growth.keeps_adding_threads
     health.sample({'this': os.getppid()})
     assert health.growth() == []
+
+
+def test_a_pool_that_was_full_early_is_no_growth() -> None:
+    breathing = ProcessGrowth('server', 40, 100.0, 100.0, 100.0, 12, 13, 13, 13)
+    assert not breathing.keeps_adding_threads
 
 
 def test_a_process_that_is_warming_up_is_not_judged() -> None:

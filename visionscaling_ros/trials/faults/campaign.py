@@ -78,10 +78,10 @@ class Campaign:
                     f'{growth.name} grew by {100.0 * growth.rss_growth:.1f} % '
                     f'to {growth.rss_end_mib:.1f} MiB'
                 )
-            if growth.threads_end > growth.threads_start:
+            if growth.keeps_adding_threads:
                 words.append(
-                    f'{growth.name} went from {growth.threads_start} to '
-                    f'{growth.threads_end} threads'
+                    f'{growth.name} went from {growth.threads_early_max} threads at most to '
+                    f'{growth.threads_end}'
                 )
         return words
 

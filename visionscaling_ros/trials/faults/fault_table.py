@@ -105,6 +105,7 @@ def _by_process(growth: Sequence[ProcessGrowth]) -> Table:
         'most',
         'end',
         'threads',
+        'most early',
         'most',
         'end',
     ):
@@ -118,6 +119,7 @@ def _by_process(growth: Sequence[ProcessGrowth]) -> Table:
             f'{row.rss_max_mib:.1f}',
             f'{row.rss_end_mib:.1f}',
             str(row.threads_start),
+            str(row.threads_early_max),
             str(row.threads_max),
             str(row.threads_end),
         )

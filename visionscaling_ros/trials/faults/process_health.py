@@ -39,8 +39,18 @@ class ProcessGrowth:
     rss_max_mib: float
     rss_end_mib: float
     threads_start: int
+    threads_early_max: int
     threads_max: int
     threads_end: int
+
+    @property
+    def keeps_adding_threads(self) -> bool:
+        """Whether it ends with more threads than it ever had in its first half.
+
+        gRPC's pool breathes by a thread or two, so one more than at the start says nothing; what
+        leaks a thread now and then has passed its earlier most in the end.
+        """
+        return self.threads_end > self.threads_early_max
 
     @property
     def rss_growth(self) -> float:
@@ -91,6 +101,7 @@ def _growth(name: str, history: ProcessHistory) -> ProcessGrowth:
         max(rss_mib),
         statistics.median(rss_mib[-MEDIAN_SAMPLES:]),
         round(statistics.median(threads[:MEDIAN_SAMPLES])),
+        max(threads[: len(threads) // 2]),
         max(threads),
         round(statistics.median(threads[-MEDIAN_SAMPLES:])),
     )
