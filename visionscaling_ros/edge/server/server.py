@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import signal
 import socket
@@ -17,6 +18,7 @@ from visionscaling_ros.edge.server.authenticator import Authenticator
 from visionscaling_ros.edge.server.connection_guard import ConnectionGuard
 from visionscaling_ros.edge.server.file_limit import reserve_files
 from visionscaling_ros.edge.server.health_service import HealthService
+from visionscaling_ros.edge.server.memory_return import return_free_memory
 from visionscaling_ros.edge.server.metrics_endpoint import MetricsEndpoint
 from visionscaling_ros.edge.server.model_runner import ModelRunner
 from visionscaling_ros.edge.server.request_gate import RequestGate
@@ -36,6 +38,7 @@ _logger = logging.getLogger(__name__)
 DRAIN_S = 5.0
 SEND_S = 1.0
 SWEEP_PERIOD_S = 0.5
+SWEEPS_PER_RETURN = 10
 
 
 class EdgeServer:
@@ -198,10 +201,12 @@ class EdgeServer:
         )
 
     async def _sweep(self, guard: ConnectionGuard) -> None:
-        while True:
+        for sweeps in itertools.count(1):
             await asyncio.sleep(SWEEP_PERIOD_S)
             with contextlib.suppress(OSError):  # no file to spare: the next time
                 guard.sweep()
+            if sweeps % SWEEPS_PER_RETURN == 0:
+                await asyncio.to_thread(return_free_memory)
 
     def _robot_compute_s(self) -> dict[str, float]:
         robots = self._scheduler.snapshot().robots
