@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import visionscaling_ros
 from visionscaling_ros.errors import HardwareError, InvalidValueError
 from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.hardware.clocks.emulated_gpu_clock import EmulatedGpuClock
+from visionscaling_ros.hardware.clocks.found_record import boot_id
 from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
 
 HOLDER = """
@@ -38,6 +39,22 @@ while True:
 
 def make_guard(folder: Path) -> ClockGuard:
     return ClockGuard(EmulatedGpuClock(folder / 'register'), folder / 'found')
+
+
+def write_record(
+    folder: Path,
+    *,
+    device: str = '',
+    state: Mapping[str, str] | None = None,
+    boot_id: str = '',
+) -> None:
+    record = {
+        'backend': 'emulated',
+        'device': device or str(folder / 'register'),
+        'state': {'register': '1'} if state is None else dict(state),
+        'boot_id': boot_id,
+    }
+    (folder / 'found').write_text(json.dumps(record))
 
 
 @pytest.fixture
@@ -174,28 +191,146 @@ def test_a_leftover_is_restored_once(tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
     (tmp_path / 'register').write_text('306000000.0\n')
-    (tmp_path / 'found').write_text(
-        json.dumps({'device': str(tmp_path / 'register'), 'state': {'register': '714000000.0'}})
-    )
+    write_record(tmp_path, state={'register': '714000000.0'})
     with make_guard(tmp_path) as successor:
         assert successor.restore_leftover()
         assert successor.clock.frequency_hz() == 714e6
         assert not successor.restore_leftover()
 
 
-@pytest.mark.parametrize('damage', ['', '{', '[]', '{"device": 1}', 'null'])
+@pytest.mark.parametrize('damage', ['', '{', '[]', '{"device": 1}', 'null', '[' * 9999])
 def test_a_damaged_leftover_brings_the_stock_state(tmp_path: Path, damage: str) -> None:
     (tmp_path / 'register').write_text('306000000.0')
     (tmp_path / 'found').write_text(damage)
     with make_guard(tmp_path) as successor:
         assert successor.restore_leftover()
         assert successor.clock.frequency_hz() == 1300.5e6
+    assert not (tmp_path / 'found').exists()
 
 
 def test_a_leftover_of_another_device_is_not_applied(tmp_path: Path) -> None:
-    (tmp_path / 'found').write_text(json.dumps({'device': 'other', 'state': {'register': '1'}}))
+    write_record(tmp_path, device='other')
     guard = make_guard(tmp_path)
     with pytest.raises(HardwareError, match='other'):
         guard.restore_leftover()
+    with pytest.raises(HardwareError, match='other'):
+        guard.set_frequency(306e6)
     assert not (tmp_path / 'register').exists()
     assert (tmp_path / 'found').exists()
+
+
+def test_a_killed_owners_level_is_never_taken_for_the_state_found(tmp_path: Path) -> None:
+    clock = EmulatedGpuClock(tmp_path / 'register')
+    clock.set_frequency(714e6)
+    found = clock.state()
+    holder = start_holder(tmp_path)
+    holder.kill()
+    holder.communicate()
+    clock.set_frequency(306e6)
+    if not (tmp_path / 'found').exists():  # it was killed between two of its sets
+        write_record(tmp_path, state=found)
+    with make_guard(tmp_path) as successor:  # without asking for restore_leftover
+        successor.set_frequency(510e6)
+        assert json.loads((tmp_path / 'found').read_text())['state'] == found
+    assert clock.state() == found
+
+
+def test_a_record_that_was_cleaned_away_is_written_again(tmp_path: Path, guard: ClockGuard) -> None:
+    guard.set_frequency(306e6)
+    before = (tmp_path / 'found').read_text()
+    (tmp_path / 'found').unlink()
+    guard.set_frequency(306e6)
+    assert (tmp_path / 'found').read_text() == before
+    guard.release()
+    assert guard.clock.state() == {'register': ''}
+
+
+def test_unfinished_files_of_killed_owners_are_removed(tmp_path: Path, guard: ClockGuard) -> None:
+    (tmp_path / 'found.12345.new').write_text('{')
+    guard.own()
+    assert not (tmp_path / 'found.12345.new').exists()
+
+
+class ResetAtBoot(EmulatedGpuClock):
+    outlives_reboot = False
+
+
+def test_after_a_reboot_a_record_is_dropped_and_said(tmp_path: Path) -> None:
+    clock = ResetAtBoot(tmp_path / 'register')
+    clock.set_frequency(306e6)
+    write_record(tmp_path, state={'register': '714000000.0'}, boot_id='another')
+    said: list[str] = []
+    with ClockGuard(clock, tmp_path / 'found', said.append) as guard:
+        assert guard.restore_leftover() is False
+    assert clock.frequency_hz() == 306e6
+    assert not (tmp_path / 'found').exists()
+    assert 'which reset it' in said[0]
+
+
+@pytest.mark.parametrize('boot', ['', boot_id()])
+def test_without_a_reboot_as_far_as_is_known_it_is_restored(tmp_path: Path, boot: str) -> None:
+    clock = ResetAtBoot(tmp_path / 'register')
+    clock.set_frequency(306e6)
+    write_record(tmp_path, state={'register': '714000000.0'}, boot_id=boot)
+    with ClockGuard(clock, tmp_path / 'found') as guard:
+        assert guard.restore_leftover() is True
+    assert clock.frequency_hz() == 714e6
+
+
+def test_what_outlives_a_reboot_is_restored_after_one(tmp_path: Path) -> None:
+    write_record(tmp_path, state={'register': '714000000.0'}, boot_id='another')
+    with make_guard(tmp_path) as guard:
+        assert guard.restore_leftover() is True
+        assert guard.clock.frequency_hz() == 714e6
+
+
+class Untellable(EmulatedGpuClock):
+    def limits_hz(self) -> None:  # type: ignore[override]
+        return
+
+
+def test_a_clock_that_does_not_tell_is_written_again_after_an_error_only(tmp_path: Path) -> None:
+    with ClockGuard(Untellable(tmp_path / 'register'), tmp_path / 'found') as guard:
+        guard.set_frequency(510e6)
+        guard.set_frequency(510e6)
+        assert guard.writes == 1
+        guard.release()
+        guard.set_frequency(510e6)
+        assert guard.writes == 2
+
+
+class Refusing(EmulatedGpuClock):
+    held = ''  # by heat
+
+    def restore(self, state: Mapping[str, str]) -> None:
+        if self.held:
+            super().restore({'register': self.held})
+        raise HardwareError('the governor is gone')
+
+    def limits_hz(self) -> tuple[float, float]:
+        return (306e6, 918e6) if self.held else super().limits_hz()
+
+
+def test_a_state_that_cannot_be_restored_leaves_the_device_to_its_governor(tmp_path: Path) -> None:
+    said: list[str] = []
+    clock = Refusing(tmp_path / 'register')
+    with ClockGuard(clock, tmp_path / 'found', said.append) as guard:
+        guard.set_frequency(306e6)
+        assert guard.release() is True
+        assert clock.frequency_hz() == 1300.5e6
+        assert not guard.engaged
+    assert 'the governor is gone' in said[0]
+
+
+def test_a_state_that_is_restored_but_for_heat_is_kept_for_another_try(tmp_path: Path) -> None:
+    clock = Refusing(tmp_path / 'register')
+    guard = ClockGuard(clock, tmp_path / 'found')
+    guard.set_frequency(306e6)
+    clock.held = '918000000.0'
+    with pytest.raises(HardwareError, match='governor is gone'):
+        guard.release()
+    assert guard.engaged
+    assert (tmp_path / 'found').exists()
+    assert clock.state() == {'register': '918000000.0'}
+    clock.held = ''
+    guard.close()

@@ -7,29 +7,64 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import hardware_trees
 import pytest
+from fake_nvml import FakeNvml
+from hardware_kernel_files import KernelFiles
 from hypothesis import given
 from hypothesis import strategies as st
 
 from visionscaling_ros.errors import HardwareError, InvalidValueError
+from visionscaling_ros.hardware.clocks.cpufreq_gpu_clock import CpufreqGpuClock
+from visionscaling_ros.hardware.clocks.devfreq_gpu_clock import DevfreqGpuClock
 from visionscaling_ros.hardware.clocks.emulated_gpu_clock import (
     AGX_ORIN_FREQUENCIES_HZ,
     EmulatedGpuClock,
 )
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
 from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.clocks.nvml_gpu_clock import NvmlGpuClock
+from visionscaling_ros.hardware.clocks.read_only_gpu_clock import ReadOnlyGpuClock
+from visionscaling_ros.hardware.device_files import DeviceFiles
+from visionscaling_ros.hardware.nvml_session import NvmlSession
 
 MakeClock = Callable[[Path], GpuClock]
+
+
+def on_tree(build: hardware_trees.Build, make: Callable[[DeviceFiles], GpuClock]) -> MakeClock:
+    return lambda folder: make(KernelFiles(build(folder / 'machine').root))
+
+
+def on_fake_card(folder: Path) -> GpuClock:
+    return NvmlGpuClock(NvmlSession(), DeviceFiles(folder))
+
 
 CLOCKS: dict[str, MakeClock] = {
     'emulated': lambda folder: EmulatedGpuClock(folder / 'register'),
     'emulated, one level': lambda folder: EmulatedGpuClock(folder / 'register', [1e9]),
     'none': lambda folder: NoGpuClock(),
+    **{
+        f'jetson, {name}': on_tree(build, DevfreqGpuClock)
+        for name, build in hardware_trees.JETSONS.items()
+    },
+    'cpufreq, one policy': on_tree(hardware_trees.cpu_board, CpufreqGpuClock),
+    'cpufreq, a policy for each CPU': on_tree(hardware_trees.pc, CpufreqGpuClock),
+    'cpufreq, no levels': on_tree(
+        lambda root: hardware_trees.pc(root, 'intel_pstate'), CpufreqGpuClock
+    ),
+    'nvml': on_fake_card,
+    'read-only': on_tree(
+        hardware_trees.tx2, lambda files: ReadOnlyGpuClock(DevfreqGpuClock(files), 'not permitted')
+    ),
 }
 
 
 @pytest.fixture(params=CLOCKS.values(), ids=CLOCKS.keys())
-def clock(request: pytest.FixtureRequest, tmp_path: Path) -> GpuClock:
+def clock(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> GpuClock:
+    if request.param is on_fake_card:
+        FakeNvml(tmp_path / 'nvml').install(monkeypatch)
     return request.param(tmp_path)
 
 
@@ -45,14 +80,32 @@ class TestConformance:
         assert all(level > 0.0 for level in levels)
 
     def test_its_frequency_is_a_level_or_unknown(self, clock: GpuClock) -> None:
-        frequency_hz = clock.frequency_hz()
-        assert math.isnan(frequency_hz) or frequency_hz in clock.available_frequencies_hz
+        frequency_hz, levels = clock.frequency_hz(), clock.available_frequencies_hz
+        assert math.isnan(frequency_hz) or frequency_hz in levels or (not levels and frequency_hz)
 
     def test_each_level_can_be_set_and_is_read_back(self, clock: GpuClock) -> None:
         for level in clock.available_frequencies_hz:
             assert clock.set_frequency(level) == level
             assert clock.frequency_hz() == level
+            assert clock.limits_hz() in (None, (level, level))
             assert clock.slowdown >= 1.0
+
+    def test_it_may_be_set_or_says_why_not(self, clock: GpuClock) -> None:
+        assert isinstance(clock.access(), str)
+        if clock.available_frequencies_hz:
+            assert clock.access() == ''
+
+    def test_reading_changes_nothing(self, clock: GpuClock) -> None:
+        stock = clock.state()
+        clock.keep_alive()
+        _ = clock.available_frequencies_hz, clock.limits_hz(), clock.frequency_hz(), clock.slowdown
+        assert clock.access() == clock.access()
+        assert clock.state() == stock
+
+    def test_a_state_is_text_by_name(self, clock: GpuClock) -> None:
+        for name, value in clock.state().items():
+            assert isinstance(name, str)
+            assert isinstance(value, str)
 
     def test_a_frequency_between_levels_is_rounded_up(self, clock: GpuClock) -> None:
         levels = clock.available_frequencies_hz
@@ -95,7 +148,18 @@ class TestConformance:
         if clock.available_frequencies_hz:
             clock.set_frequency(clock.available_frequencies_hz[0])
         clock.release()
+        clock.release()
         assert clock.state() == stock
+
+    @pytest.mark.parametrize('state', [{}, {'rubbish': 'x'}, {'min_freq': '1', 'max_freq': '2'}])
+    def test_a_foreign_state_is_refused_and_nothing_changes(
+        self, clock: GpuClock, state: dict[str, str]
+    ) -> None:
+        before = clock.state()
+        if before:
+            with pytest.raises(HardwareError):
+                clock.restore(state)
+        assert clock.state() == before
 
 
 @given(

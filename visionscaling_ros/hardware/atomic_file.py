@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
+def write_atomically(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Replace ``path`` in one step; its folder is made if need be. Raises OSError.
 
-    :param durable: on disk before this returns.
+    :param durable: on disk before this returns, folders that were made included.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent, durable=durable)
     temporary = path.with_name(f'{path.name}.{os.getpid()}.new')
     try:
-        with temporary.open('w', encoding='utf-8') as file:
-            file.write(text)
+        with temporary.open('wb') as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -29,10 +29,26 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
         sync_folder(path.parent)
 
 
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed writers of ``path`` left beside it; only while nobody writes it."""
+    for left in path.parent.glob(f'{path.name}.*.new'):
+        left.unlink(missing_ok=True)
+
+
 def remove_durably(path: Path) -> None:
     """Remove ``path`` if it is there, on disk before this returns. Raises OSError."""
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path, *, durable: bool = False) -> None:
+    """Make a folder of this user's own and those above it that are missing. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, durable=durable)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if durable:
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

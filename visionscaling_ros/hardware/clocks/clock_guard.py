@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from visionscaling_ros.errors import HardwareError
-from visionscaling_ros.hardware.atomic_file import remove_durably, write_atomically
+from visionscaling_ros.hardware.atomic_file import remove_unfinished
+from visionscaling_ros.hardware.clocks.found_record import (
+    FoundRecord,
+    boot_id,
+    keep_record,
+    read_record,
+    remove_record,
+)
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.owner_lock import OwnerLock
 
 
 class ClockGuard:
-    """Sets a clock for one owner at a time and can always undo it.
+    """Sets a clock for one owner at a time and can always undo it. Safe from several threads.
 
     The state found is on disk before the first write and removed after it was restored, so that a
     file that is there without an owner means a killed process: ``restore_leftover`` undoes what
-    it left. Ownership is a file lock, which the kernel drops with the process.
+    it left, and so does the first ``set_frequency``. Ownership is a file lock, which the kernel
+    drops with the process. A clock that ``restores_itself`` needs neither file.
 
     :param clock: what is guarded.
     :param state_file: where the state found is kept; its lock lies beside it.
+    :param log: told, in words, what was undone in another way than by restoring the state found.
     """
 
-    def __init__(self, clock: GpuClock, state_file: Path) -> None:
+    def __init__(
+        self, clock: GpuClock, state_file: Path, log: Callable[[str], None] = lambda words: None
+    ) -> None:
         self.clock = clock
+        self.writes = 0  # levels written; identical sets that were skipped do not count
         self._state_file = state_file
-        self._lock_path = state_file.with_name(f'{state_file.name}.lock')
-        self._lock_file: IO[str] | None = None
-        self._mutex = threading.Lock()
-        self.writes = 0
+        self._log = log
+        self._lock = OwnerLock(state_file.with_name(f'{state_file.name}.lock'), clock.device)
+        self._mutex = threading.RLock()
+        self._found: FoundRecord | None = None  # while the clock is, or may be, set by us
+        self._set_hz: float | None = None  # what it was last set to, where it does not tell
 
     def __enter__(self) -> ClockGuard:
         return self
@@ -45,107 +56,140 @@ class ClockGuard:
     ) -> None:
         self.close()
 
+    @property
+    def engaged(self) -> bool:
+        """Whether the clock is, or may be, set by this guard."""
+        return self._found is not None
+
     def own(self) -> None:
         """Become the owner; raises HardwareError naming the owner if there is another."""
-        if self._lock_file is not None:
-            return
-        try:
-            self._lock_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock_file = self._lock_path.open('a+', encoding='utf-8')
-        except OSError as error:
-            raise HardwareError(f'{self._lock_path} cannot be made: {error.strerror}') from error
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock_file.seek(0)
-            owner = lock_file.read().strip() or 'unknown'
-            lock_file.close()
-            raise HardwareError(
-                f'{self.clock.device} is already set by process {owner}: only one may; '
-                'this one leaves it alone'
-            ) from error
-        lock_file.truncate(0)
-        lock_file.write(f'{os.getpid()}\n')
-        lock_file.flush()
-        self._lock_file = lock_file
+        with self._mutex:
+            if self.clock.restores_itself or self._lock.held:
+                return
+            self._lock.take()
+            try:
+                remove_unfinished(self._state_file)
+            except OSError as error:
+                self._log(f'{self._state_file.parent} cannot be tidied up: {error.strerror}')
 
     def restore_leftover(self) -> bool:
         """Undo what a killed owner left; True if there was something. Raises HardwareError."""
         with self._mutex:
             self.own()
-            return self._restore()
+            if self.clock.restores_itself or self._found is not None:
+                return False
+            return self._undo_leftover()
 
     def set_frequency(self, frequency_hz: float) -> float:
-        """As GpuClock.set_frequency, skipped when the device is at that level already.
+        """As GpuClock.set_frequency, skipped when the device is held at that level already.
 
-        Raises HardwareError too when another process owns the clock or the state found cannot be
-        kept: then nothing is written.
+        What a killed owner left is undone first. Raises HardwareError too when that fails,
+        another process owns the clock, or the state found cannot be kept: then nothing is written.
         """
         with self._mutex:
-            self.own()
             level_hz = level_for(self.clock.available_frequencies_hz, frequency_hz)
-            if self._state_file.exists() and self.clock.frequency_hz() == level_hz:
+            self._engage()
+            if self._set_hz == level_hz and self.clock.limits_hz() in (None, (level_hz, level_hz)):
                 return level_hz
-            self._keep_state_found()
+            self._set_hz = None
             self.writes += 1
-            return self.clock.set_frequency(level_hz)
+            self._set_hz = self.clock.set_frequency(level_hz)
+            return self._set_hz
+
+    def keep_alive(self) -> None:
+        """As GpuClock.keep_alive, while the clock is set; after an error the next set is written.
+
+        Raises HardwareError.
+        """
+        with self._mutex:
+            if self._found is None:
+                return
+            try:
+                self.clock.keep_alive()
+            except HardwareError:
+                self._set_hz = None
+                raise
 
     def release(self) -> bool:
         """Restore the state found; True if the clock had been set. Raises HardwareError."""
         with self._mutex:
-            return self._lock_file is not None and self._restore()
+            if self._found is None:
+                return False
+            self._set_hz = None
+            if self.clock.restores_itself:
+                self.clock.release()
+            else:
+                self._restore(self._found, or_release=False)
+                remove_record(self._state_file)
+            self._found = None
+            return True
 
     def close(self) -> None:
         """Restore the state found and give up ownership. Raises HardwareError."""
-        try:
-            self.release()
-        finally:
-            if self._lock_file is not None:
-                self._lock_file.close()
-                self._lock_file = None
+        with self._mutex:
+            try:
+                self.release()
+            finally:
+                self._lock.drop()
 
-    def _keep_state_found(self) -> None:
-        if self._state_file.exists():  # never overwrite the original state
+    def _engage(self) -> None:
+        """Make sure that what is about to be changed can be undone, even by somebody else."""
+        if self.clock.restores_itself:
+            self._found = self._found or FoundRecord(self.clock.name, self.clock.device, {}, '')
             return
-        record = {'device': self.clock.device, 'state': self.clock.state()}
-        try:
-            write_atomically(self._state_file, json.dumps(record), durable=True)
-        except OSError as error:
-            raise HardwareError(
-                f'{self._state_file} cannot be written: {error.strerror}; {self.clock.device} '
-                'is not set, because it could not be restored after a crash'
-            ) from error
+        self.own()
+        if self._found is None:
+            self._undo_leftover()  # what is read next must not be what a killed owner set
+            self._found = FoundRecord(
+                self.clock.name, self.clock.device, self.clock.state(), boot_id()
+            )
+            self._keep(self._found)
+        elif not self._state_file.exists():  # a cleaner of old files took it
+            keep_record(self._state_file, self._found)
 
-    def _restore(self) -> bool:
+    def _keep(self, found: FoundRecord) -> None:
         try:
-            text = self._state_file.read_text(encoding='utf-8', errors='replace')
+            keep_record(self._state_file, found)
+        except HardwareError:
+            self._found = None
+            raise
+
+    def _undo_leftover(self) -> bool:
+        try:
+            record = read_record(self._state_file)
         except FileNotFoundError:
             return False
-        except OSError as error:
-            raise HardwareError(f'{self._state_file} cannot be read: {error.strerror}') from error
-        state = self._state_in(text)
-        if state is None:
+        device = self.clock.device
+        if record is None:
             self.clock.release()
-        else:
-            self.clock.restore(state)
-        try:
-            remove_durably(self._state_file)
-        except OSError as error:
+            self._log(f'{self._state_file} was damaged: {device} is left to its own governor')
+        elif (record.backend, record.device) != (self.clock.name, device):
             raise HardwareError(
-                f'{self._state_file} cannot be removed: {error.strerror}; '
-                f'{self.clock.device} was restored'
-            ) from error
+                f'{self._state_file} holds the state of {record.device}, not of {device}, which '
+                'is left alone: run visionscaling clocks restore'
+            )
+        elif record.of_earlier_boot and not self.clock.outlives_reboot:
+            remove_record(self._state_file)
+            self._log(
+                f'{device} had been set before the machine was started again, which reset it: '
+                f'{self._state_file} is dropped'
+            )
+            return False
+        else:
+            self._restore(record, or_release=True)
+        remove_record(self._state_file)
         return True
 
-    def _state_in(self, text: str) -> dict[str, str] | None:
-        """The state in a state file's text; None when the text is damaged."""
+    def _restore(self, record: FoundRecord, *, or_release: bool) -> None:
         try:
-            record = json.loads(text)
-            device, state = record['device'], record['state']
-        except (ValueError, KeyError, TypeError):
-            return None
-        if device != self.clock.device:
-            raise HardwareError(
-                f'{self._state_file} holds the state of {device}, not of {self.clock.device}'
+            self.clock.restore(record.state)
+        except HardwareError as error:
+            limits_hz = self.clock.limits_hz()
+            pinned = limits_hz is None or limits_hz[0] == limits_hz[1]
+            if not (pinned or or_release):
+                raise  # most of it is restored: heat may hold the range narrower than it was
+            self.clock.release()  # better its own governor than a level nobody watches
+            self._log(
+                f'{self.clock.device} is left to its own governor, because the state it was found '
+                f'in could not be restored: {error}'
             )
-        return state if isinstance(state, dict) else None
