@@ -41,7 +41,7 @@ def test_every_message_is_built():
 
 def test_every_program_is_installed_and_can_be_run():
     programs = {path.name for path in (ROOT / 'scripts').iterdir() if path.is_file()}
-    assert set(re.findall(r'scripts/(\w+)', CMAKE)) == programs
+    assert set(re.findall(r'scripts/([\w-]+)', CMAKE)) == programs
     for program in programs:
         assert os.access(ROOT / 'scripts' / program, os.X_OK)
 
