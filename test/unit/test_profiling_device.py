@@ -10,17 +10,23 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hardware_trees import bare, cpu_board, orin_nano
 
 from visionscaling_ros.cli.profile import sigterm_as_ctrl_c
 from visionscaling_ros.datatypes import Detections
 from visionscaling_ros.errors import HardwareError, InvalidValueError, ModelError, SourceError
+from visionscaling_ros.hardware.device_files import DeviceFiles
 from visionscaling_ros.hardware.power.gpu_power_model import GpuPowerModel
-from visionscaling_ros.profiling.clocks import guarded_clock, levels_hz
+from visionscaling_ros.profiling.campaign import without_rest
+from visionscaling_ros.profiling.clocks import card_of, choose_clock, guarded, levels_hz
+from visionscaling_ros.profiling.device_fits import PowerFit
 from visionscaling_ros.profiling.device_runner import FRAMES_A_TURN, DeviceRunner
 from visionscaling_ros.profiling.environment import environment
 from visionscaling_ros.profiling.frames import frames_digest, measurement_frames
 from visionscaling_ros.profiling.journal import Journal
+from visionscaling_ros.profiling.meters import opened_meter
 from visionscaling_ros.profiling.power_meter import ModelMeter
+from visionscaling_ros.profiling.profile_document import Setting
 from visionscaling_ros.profiling.schedule import (
     Candidate,
     IdleVisit,
@@ -30,6 +36,7 @@ from visionscaling_ros.profiling.schedule import (
     Turn,
 )
 from visionscaling_ros.profiling.session import take_turns
+from visionscaling_ros.simulation.profile import load_profile
 from visionscaling_ros.vision.detector import Prepared, RawOutput
 from visionscaling_ros.vision.letterbox import fit, resize_image
 
@@ -61,6 +68,11 @@ class OwnDetector:
 
     def postprocess(self, raw, prepared):
         return Detections.empty()
+
+
+def guarded_clock(backend, levels_hz, folder):
+    choice = choose_clock(backend, levels_hz, folder, files=DeviceFiles(folder))
+    return guarded(choice.clock, folder)
 
 
 @pytest.fixture(scope='module')
@@ -231,7 +243,7 @@ def test_what_a_killed_profiler_left_is_restored_by_the_next(tmp_path):
     first.set_frequency(LEVELS_HZ[0])
     with pytest.raises(HardwareError, match='already set by process'):
         guarded_clock('emulated', LEVELS_HZ, tmp_path).restore_leftover()
-    first._lock_file.close()  # as the kernel does when it is killed
+    first._lock.drop()  # as the kernel does when it is killed
     with guarded_clock('emulated', LEVELS_HZ, tmp_path) as second:
         assert second.restore_leftover()
         assert second.clock.frequency_hz() == LEVELS_HZ[-1]
@@ -241,7 +253,7 @@ def test_without_a_clock_to_set_there_is_one_level(tmp_path, frames):
     with guarded_clock('none', LEVELS_HZ, tmp_path) as guard:
         assert levels_hz(guard.clock) == (1e9,)
         assert len(runner(guard, frames).measure(point(1e9))['network_s']) == FRAMES_A_TURN
-    with pytest.raises(InvalidValueError, match=r"backend = 'nvidia'.*auto, emulated, none"):
+    with pytest.raises(InvalidValueError, match=r"backend = 'nvidia'.*auto, jetson, nvml"):
         guarded_clock('nvidia', LEVELS_HZ, tmp_path)
 
 
@@ -267,3 +279,103 @@ def test_the_environment_is_the_same_every_time_and_names_no_home():
     assert found['threads'] == 2
     assert found['torch']
     assert not any(str(Path.home()) in str(value) for value in found.values())
+
+
+POWER_RAIL = '/sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/curr1_input'
+
+
+def measured_by(tree, meter='auto', backend='none'):
+    clock = choose_clock(backend, LEVELS_HZ, tree.root, files=tree.files).clock
+    return opened_meter(meter, GpuPowerModel(2.0, 1.0), clock, tree.files, 'auto')
+
+
+def test_a_boards_own_meter_measures_idle_and_work(tmp_path, frames):
+    tree = orin_nano(tmp_path)
+    with guarded_clock('none', LEVELS_HZ, tmp_path) as guard, measured_by(tree) as (meter, words):
+        assert words.startswith('ina3221 (')
+        a_runner = DeviceRunner(
+            lambda model, engine: OwnDetector(), lambda model: False, frames, guard, meter,
+            jpeg_quality=80,
+        )  # fmt: skip
+        for turn in (Turn(0, 0, IdleVisit(1e9)), point(1e9)):
+            figures = a_runner.measure(turn)
+            ((energy_j,), (duration_s,)) = figures['energy_j'], figures['duration_s']
+            assert duration_s > 0.0
+            assert energy_j / duration_s == pytest.approx(4.984 * 1.856)
+
+
+def test_a_stretch_is_long_enough_for_the_meter(tmp_path, frames):
+    tree = orin_nano(tmp_path)
+    with guarded_clock('none', LEVELS_HZ, tmp_path) as guard, measured_by(tree) as (meter, _):
+        meter.least_s = 0.05
+        a_runner = DeviceRunner(
+            lambda model, engine: OwnDetector(), lambda model: False, frames, guard, meter,
+            jpeg_quality=80,
+        )  # fmt: skip
+        figures = a_runner.measure(point(1e9))
+        assert len(figures['network_s']) > FRAMES_A_TURN
+
+
+def test_what_a_meter_does_not_know_is_left_out_of_a_point_and_stops_an_idle_turn(
+    tmp_path, frames
+):
+    tree = orin_nano(tmp_path)
+    with guarded_clock('none', LEVELS_HZ, tmp_path) as guard, measured_by(tree) as (meter, _):
+        a_runner = DeviceRunner(
+            lambda model, engine: OwnDetector(), lambda model: False, frames, guard, meter,
+            jpeg_quality=80,
+        )  # fmt: skip
+        tree.write(POWER_RAIL, -5)
+        figures = a_runner.measure(point(1e9))
+        assert 'energy_j' not in figures
+        assert len(figures['network_s']) >= FRAMES_A_TURN
+        with pytest.raises(HardwareError, match=r'gaps in .*curr1_input reads -5'):
+            a_runner.measure(Turn(0, 0, IdleVisit(1e9)))
+
+
+@pytest.mark.parametrize(
+    ('meter', 'backend', 'name'),
+    [('auto', 'none', 'ina3221'), ('auto', 'emulated', 'model'), ('model', 'none', 'model'),
+     ('ina3221', 'emulated', 'ina3221')],
+)  # fmt: skip
+def test_an_emulated_clock_is_not_measured_unless_asked(tmp_path, meter, backend, name):
+    with measured_by(orin_nano(tmp_path), meter, backend) as (opened, words):
+        assert opened.name == name
+        assert words
+
+
+def test_a_real_clock_is_set_and_given_back(tmp_path, monkeypatch, frames):
+    monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
+    tree = orin_nano(tmp_path / 'machine')
+    before = tree.contents()
+    choice = choose_clock('auto', LEVELS_HZ, tmp_path, files=tree.files)
+    assert choice.clock.name == 'jetson'
+    with guarded(choice.clock, tree.root) as guard:
+        assert levels_hz(guard.clock) == tree.levels_hz
+        runner(guard, frames).measure(point(tree.levels_hz[1]))
+        assert tree.read(f'{tree.gpu}/max_freq') == str(tree.levels_hz[1])
+    assert tree.contents() == before
+
+
+def test_models_on_the_cpu_are_measured_at_the_cpus_clock_or_at_none(tmp_path):
+    board = cpu_board(tmp_path / 'board')
+    clock = choose_clock('auto', LEVELS_HZ, tmp_path, files=board.files, device='cpu').clock
+    assert clock.name == 'cpufreq'
+    nothing = bare(tmp_path / 'bare')
+    choice = choose_clock('auto', LEVELS_HZ, tmp_path, files=nothing.files, device='cpu')
+    assert choice.clock.name == 'none'
+    assert 'on the CPU' in choice.why
+
+
+def test_what_torch_does_not_have_names_no_card():
+    assert card_of('cpu') == card_of('auto') == ''
+
+
+def test_a_boards_idle_power_is_shared_between_gpu_and_rest():
+    like = load_profile('agx_orin')
+    setting = Setting('x', like, {}, LEVELS_HZ, 'jetson', 'ina3221', {}, 80, None)
+    rest_w = like.device.base_w
+    got, power = without_rest(setting, PowerFit(1.0, rest_w + 2.0, 0.9))
+    assert (got.like.device.base_w, power.beta_w) == (rest_w, pytest.approx(2.0))
+    got, power = without_rest(setting, PowerFit(1.0, 0.5 * rest_w, 0.9))
+    assert (got.like.device.base_w, power.beta_w) == (0.5 * rest_w, 0.0)

@@ -39,8 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument('--images', type=Path, metavar='DIR', help='frames of your own')
     what.add_argument('--jpeg-quality', type=int, default=80, metavar='Q', help='of uploads (80)')
     what.add_argument(
-        '--backend', default='auto', help='GPU clock: auto, emulated or none (auto)'
-    )
+        '--backend', default='auto', metavar='NAME',
+        help='GPU clock: auto, jetson, nvml, cpufreq, emulated or none (auto)',
+    )  # fmt: skip
+    what.add_argument(
+        '--meter', default='auto', metavar='NAME',
+        help='power: auto, ina3221, nvml, rapl, battery or model (auto)',
+    )  # fmt: skip
     what.add_argument('--levels', type=int, default=8, metavar='N', help='clocks, at most (8)')
     what.add_argument('--device', default='auto', metavar='NAME', help='cpu, cuda, cuda:N (auto)')
     what.add_argument(
@@ -133,6 +138,7 @@ def _request(arguments: argparse.Namespace) -> Request:
         images=arguments.images,
         jpeg_quality=arguments.jpeg_quality,
         backend=arguments.backend,
+        meter=arguments.meter,
         levels=arguments.levels,
         device=arguments.device,
         half_precision=arguments.half_precision,
@@ -202,6 +208,7 @@ def _print_report(request: Request, outcome: Outcome, document: Document) -> Non
     from visionscaling_ros.profiling.report import print_profile  # noqa: PLC0415
 
     print_profile(document)
+    print(*outcome.notes, sep='\n', file=sys.stderr)
     for candidate, reason in outcome.summary.failed.items():
         print(f'left out (--restart tries again): {candidate}: {reason}', file=sys.stderr)
     measured = {point.candidate for point in outcome.summary.points}

@@ -2,36 +2,71 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
-from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.hardware.clocks.choice import ClockChoice, open_clock
 from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
-from visionscaling_ros.hardware.clocks.emulated_gpu_clock import EmulatedGpuClock
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
 from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
+from visionscaling_ros.hardware.device_files import DeviceFiles
+from visionscaling_ros.hardware.state_file import state_file_of
 
-BACKENDS = ('auto', 'emulated', 'none')
 
+def choose_clock(
+    backend: str,
+    emulated_levels_hz: Sequence[float],
+    folder: Path,
+    *,
+    files: DeviceFiles,
+    device: str = 'auto',
+) -> ClockChoice:
+    """The clock of this machine, or an emulated one of the profiler's own.
 
-def guarded_clock(backend: str, emulated_levels_hz: Sequence[float], folder: Path) -> ClockGuard:
-    """The clock of this machine, or an emulated one of the profiler's own, guarded.
+    Raises InvalidValueError for a backend there is not, HardwareError for a named one whose
+    device is not there.
 
-    ``auto`` is the clock found here; until real ones are supported that is none. Raises
-    InvalidValueError for a backend there is not.
-
-    :param folder: where an emulated clock's register and the state found are kept.
+    :param folder: where an emulated clock's register is kept.
+    :param files: the machine.
+    :param device: what models run on, as the profiler is told; on the CPU, ``auto`` is the CPU's
+        clock.
     """
-    clock: GpuClock
-    if backend == 'emulated':
-        clock = EmulatedGpuClock(folder / 'emulated_gpu-profile', emulated_levels_hz)
-    elif backend in BACKENDS:
-        clock = NoGpuClock()
-    else:
-        raise InvalidValueError('backend', backend, ', '.join(BACKENDS))
-    return ClockGuard(clock, folder / f'{clock.name}-profile.found')
+    on_cpu = backend == 'auto' and device == 'cpu'
+    try:
+        return open_clock(
+            'cpufreq' if on_cpu else backend,
+            files=files,
+            device=card_of(device) if backend == 'nvml' else '',
+            register=folder / 'emulated_gpu-profile',
+            emulated_levels_hz=emulated_levels_hz,
+        )
+    except HardwareError as error:
+        if not on_cpu:
+            raise
+        return ClockChoice(NoGpuClock(), f'models run on the CPU, and {error}')
+
+
+def guarded(clock: GpuClock, root: Path = Path('/')) -> ClockGuard:
+    """The clock, to be set and given back; what its found state is kept in, all commands share."""
+    return ClockGuard(clock, state_file_of(clock, root))
+
+
+def card_of(device: str) -> str:
+    """UUID of the card that torch calls ``cuda:N``; empty where torch does not say.
+
+    NVML counts the cards in another order than CUDA may.
+    """
+    if not device.startswith('cuda'):
+        return ''
+    cuda = importlib.import_module('torch').cuda
+    if not cuda.is_available():
+        return ''
+    uuid = getattr(cuda.get_device_properties(device), 'uuid', None)  # since torch 2.4
+    return '' if uuid is None else f'GPU-{uuid}'
 
 
 def levels_hz(clock: GpuClock) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from visionscaling_ros.datatypes import ImageArray
-from visionscaling_ros.errors import ModelError
+from visionscaling_ros.errors import HardwareError, ModelError
 from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.profiling.journal import Figures
 from visionscaling_ros.profiling.power_meter import PowerMeter
@@ -17,6 +17,7 @@ from visionscaling_ros.vision.work_count import frame_flops
 
 FRAMES_A_TURN = 4  # after one that is not counted: it finds the caches full of the last model
 IDLE_S = 0.1
+IDLE_TRIES = 5
 
 Figure = tuple[float, ...]
 
@@ -63,9 +64,18 @@ class DeviceRunner:
         if isinstance(visit, PointVisit):
             images = self._images(list(self._frames)[-1], turn.round)
             return self._run(visit, images, slowdown)
-        self._meter.begin(visit.frequency_hz)
-        time.sleep(IDLE_S)
-        return self._read_meter(0.0)
+        return self._idle(visit.frequency_hz)
+
+    def _idle(self, frequency_hz: float) -> Figures:
+        for _ in range(IDLE_TRIES):
+            self._meter.begin(frequency_hz)
+            time.sleep(max(IDLE_S, self._meter.least_s))
+            if figures := self._read_meter(0.0):
+                return figures
+        raise HardwareError(
+            f'power meter {self._meter.name}: gaps in {IDLE_TRIES} measurements in a row'
+            + (f': {self._meter.trouble}' if self._meter.trouble else '')
+        )
 
     def _run(self, visit: PointVisit, images: Sequence[ImageArray], slowdown: float) -> Figures:
         candidate = visit.candidate
@@ -78,7 +88,10 @@ class DeviceRunner:
                 self._warm.add(candidate)
             detect(detector, images[0], candidate.input_size_px)
             self._meter.begin(visit.frequency_hz)
-            times_s = [_timed(detector, i, candidate.input_size_px, slowdown) for i in images]
+            times_s: list[tuple[float, float]] = []
+            until_s = time.perf_counter() + self._meter.least_s
+            while not times_s or time.perf_counter() < until_s:
+                times_s += [_timed(detector, i, candidate.input_size_px, slowdown) for i in images]
         except ModelError:
             raise
         except Exception as error:  # a model may raise anything; the others are still measured
@@ -110,11 +123,14 @@ class DeviceRunner:
         return {'size_bytes': tuple(sizes), 'encode_s': tuple(times_s)}
 
     def _read_meter(self, busy_s: float) -> Figures:
+        """Nothing where the meter knows too little of it."""
         reading = self._meter.end(busy_s)
+        if reading is None:
+            return {}
         return {
             'energy_j': (reading.energy_j,),
             'duration_s': (reading.duration_s,),
-            'busy_s': (busy_s,),
+            'busy_s': (reading.busy_s,),
         }
 
     def _set_clock(self, frequency_hz: float) -> float:
@@ -150,4 +166,3 @@ def _timed(
     detector.postprocess(raw, prepared)
     ended_s = time.perf_counter()
     return inferred_s - prepared_s, (prepared_s - started_s) + (ended_s - inferred_s)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -179,7 +180,8 @@ def _frame_times(record: Record) -> list[FrameTime]:
 
 
 def _power(records: Sequence[Record]) -> Power:
-    duration_s = sum(_all(records, 'duration_s'))
+    """NaN where the meter had a gap in every turn."""
+    duration_s = sum(_all(records, 'duration_s')) or math.nan
     return Power(
         power_w=sum(_all(records, 'energy_j')) / duration_s,
         utilization=sum(_all(records, 'busy_s')) / duration_s,
@@ -187,4 +189,4 @@ def _power(records: Sequence[Record]) -> Power:
 
 
 def _all(records: Iterable[Record], name: str) -> list[float]:
-    return [value for record in records for value in record.figures[name]]
+    return [value for record in records for value in record.figures.get(name, ())]

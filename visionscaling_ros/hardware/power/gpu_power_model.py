@@ -116,6 +116,15 @@ class EnergyMeter:
             return EnergyReading(self._energy_j, float('nan'), float('nan'))
         return EnergyReading(self._energy_j, energy_j / period_s, busy_s / period_s)
 
+    def total(self) -> tuple[float, float]:
+        """Energy up to now [J] and power now [W]; leaves the means of ``read`` alone."""
+        with self._lock:
+            self._integrate()
+            utilization = self._utilization if self._owed_busy_s > 0.0 else 0.0
+            return self._energy_j, self._base_w + self._model.power_w(
+                self._frequency_hz, utilization
+            )
+
     def _integrate(self) -> float:
         now_s = self._now_s()
         elapsed_s, self._integrated_s = now_s - self._integrated_s, now_s

@@ -26,11 +26,16 @@ class PowerSample:
     energy itself, since the meter was made and with the counter's wraps undone.
 
     :param time_s: when it was read, monotonic clock.
+    :param restarted: rails whose counter began anew since the sample before: what was drawn in
+        between is not known and not in ``energy_j``.
+    :param trouble: what is wrong with a rail: why it is absent, or its figure doubted.
     """
 
     time_s: float
     power_w: Mapping[str, float]
     energy_j: Mapping[str, float] = field(default_factory=dict)
+    restarted: frozenset[str] = frozenset()
+    trouble: Mapping[str, str] = field(default_factory=dict)
 
 
 class PowerMeter(ABC):
@@ -49,7 +54,7 @@ class PowerMeter(ABC):
     @property
     @abstractmethod
     def total_rails(self) -> tuple[str, ...]:
-        """Rails whose sum is what ``scope`` says; the others are parts of them."""
+        """Rails whose sum is what ``scope`` says; others are parts of them, or beside them."""
 
     @abstractmethod
     def read(self) -> PowerSample:
