@@ -40,7 +40,11 @@ class Robot:
         )
 
     def start(self, **parameters: Any) -> Process:
-        defaults = {'backend': 'emulated', 'register_file': str(self.register)}
+        defaults = {
+            'backend': 'emulated',
+            'register_file': str(self.register),
+            'power_backend': 'model',
+        }
         self.states.clear()
         process = self.graph.start('gpu_clock_node', parameters={**defaults, **parameters})
         self.states.wait()
@@ -61,7 +65,7 @@ def robot(graph: Graph) -> Robot:
 
 def test_a_decision_sets_the_clock_rounded_up_to_a_level(robot: Robot) -> None:
     robot.start()
-    state = robot.states.messages[-1]
+    state = robot.states.wait(lambda state: len(state.available_frequencies_hz))
     assert state.backend == 'emulated'
     assert tuple(state.available_frequencies_hz) == AGX_ORIN_FREQUENCIES_HZ
     robot.decide(550e6)
@@ -187,9 +191,7 @@ def test_a_second_node_on_the_same_clock_leaves_it_alone_and_says_so(robot: Robo
         namespace='/other',
         parameters={'backend': 'emulated', 'register_file': str(robot.register)},
     ).wait_for_output(str(first.pid))
-    other = robot.observer.node.create_publisher(
-        SlotDecision, '/other/slot_decision', DECISION_QOS
-    )
+    other = robot.observer.node.create_publisher(SlotDecision, '/other/slot_decision', DECISION_QOS)
     other.publish(SlotDecision(gpu_frequency_hz=816e6))
     status = robot.observer.wait_for_diagnostics(
         '/other/gpu_clock_node', lambda s: s.level == DiagnosticStatus.ERROR

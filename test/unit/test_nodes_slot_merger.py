@@ -61,6 +61,19 @@ def test_energy_adds_the_radio_to_the_computer() -> None:
     assert state.edge_reachable
 
 
+@pytest.mark.parametrize(('gap_s', 'power_w'), [(0.0, 4.0), (1.0, 8.0), (2.0, math.nan)])
+def test_power_is_that_of_the_time_it_was_measured_in(gap_s: float, power_w: float) -> None:
+    merger = SlotMerger()
+    for step in (1, 2):
+        merger.inference = inference(float(step), 10 * step)
+        merger.gpu = msg.GpuState(
+            uptime_s=2.0 * step, energy_j=8.0 * step, energy_gap_s=gap_s * (step - 1)
+        )
+        state = merger.merge(step, '', float(step))
+    assert state is not None
+    assert state.power_w == pytest.approx(power_w, nan_ok=True)
+
+
 def test_a_node_that_was_restarted_gives_no_negative_rate() -> None:
     merger = SlotMerger()
     merger.inference = inference(100.0, 1000)

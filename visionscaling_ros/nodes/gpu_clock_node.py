@@ -3,119 +3,69 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from visionscaling_ros import msg
-from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
-from visionscaling_ros.errors import HardwareError, InvalidValueError
-from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
-from visionscaling_ros.hardware.clocks.emulated_gpu_clock import (
-    AGX_ORIN_FREQUENCIES_HZ,
-    EmulatedGpuClock,
-    check_levels,
-)
-from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
-from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
-from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter, GpuPowerModel
-from visionscaling_ros.hardware.state_folder import state_folder
+from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.hardware.clock_keeper import ClockKeeper
+from visionscaling_ros.hardware.clock_target import RELEASE_HZ
+from visionscaling_ros.hardware.keeper_settings import KeeperReport
+from visionscaling_ros.hardware.thermal.throttle import Throttle
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.clock_worker import RELEASE_HZ, STOP_TIMEOUT_S, ClockWorker
 from visionscaling_ros.nodes.conversions import counter_growth, make_header
+from visionscaling_ros.nodes.gpu_clock_parameters import (
+    PARAMETERS,
+    check_together,
+    keeper_settings,
+    power_model,
+)
+from visionscaling_ros.nodes.gpu_machine import GpuMachine
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
-from visionscaling_ros.nodes.parameters import Parameter
+from visionscaling_ros.nodes.power_account import PowerAccount
+from visionscaling_ros.nodes.slot_length import SlotLength
 
-PARAMETERS = (
-    Parameter(
-        'backend',
-        'auto',
-        'What to set. auto: the clock found on this machine; until real ones are supported that '
-        'is none. emulated: a clock that exists in a file and really slows local inference',
-        choices=('auto', 'emulated', 'none'),
-        read_only=True,
-    ),
-    Parameter(
-        'available_frequencies_hz', [0.0], 'Levels of the emulated clock; [0.0]: AGX Orin', 'Hz',
-        0.0, read_only=True,
-    ),
-    Parameter(
-        'min_frequency_hz', 0.0, 'Lowest clock to set, whatever is decided; 0: no bound', 'Hz', 0.0
-    ),
-    Parameter(
-        'max_frequency_hz', 0.0, 'Highest clock to set, whatever is decided; 0: no bound', 'Hz',
-        0.0,
-    ),
-    Parameter(
-        'decision_timeout_s', 3.0, 'Without a decision for this long the clock is given back', 's',
-        0.1, 60.0,
-    ),
-    Parameter('power_model_alpha_w_per_ghz3', 1.517, 'Power of the GPU is beta + u alpha f^3',
-              'W/GHz^3', 0.0, 1000.0),
-    Parameter('power_model_beta_w', 3.257, 'Power of the idle GPU', 'W', 0.0, 1000.0),
-    Parameter('power_base_w', 4.6, 'Power of the rest of the computer', 'W', 0.0, 1000.0),
-    Parameter(
-        'publish_rate_hz', 5.0, 'How often gpu_state is published', 'Hz', 0.5, 50.0,
-        read_only=True,
-    ),
-    Parameter(
-        'register_file', '', "The emulated clock's register; empty: one for each robot (domain "
-        "and namespace) in the user's runtime folder", read_only=True,
-    ),
-    Parameter(
-        'state_file', '', 'Where the state found is kept until it is restored; empty: beside the '
-        'register', read_only=True,
-    ),
-)  # fmt: skip
+STOP_TIMEOUT_S = 3.0  # a device that hangs must not hold up the node's end
 
 
 class GpuClockNode(ManagedNode):
-    """A guarded clock and an energy meter behind topics."""
+    """A machine's clock, thermometer and meter behind topics."""
 
     def __init__(self) -> None:
+        self._machine: GpuMachine | None = None
+        self._keeper: ClockKeeper | None = None
+        self._account: PowerAccount | None = None
         super().__init__('gpu_clock_node', PARAMETERS)
-        self._guard: ClockGuard | None = None
-        self._worker: ClockWorker | None = None
-        self._meter: EnergyMeter | None = None
-        self._requested_hz = RELEASE_HZ
-        self._decision_s = -math.inf
+        self._slot_length = SlotLength()
         self._refused_decision = ''
         self._busy_total_s: float | None = None
         self._state = msg.GpuState()
+        self._report = KeeperReport()
+        self._meter_trouble = ''
         self._activated_s = 0.0
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
-        """Levels ascend and some of them lie between the bounds."""
-        levels_hz = self._levels_hz(values)
-        check_levels(levels_hz)
-        if values['backend'] == 'emulated' and not levels_within(levels_hz, values):
-            raise InvalidValueError(
-                'max_frequency_hz',
-                values['max_frequency_hz'],
-                f'0, or at least one of {levels_hz} between min_frequency_hz '
-                f'({values["min_frequency_hz"]:g}) and it',
-            )
+        """Limits ascend and some level lies between the bounds."""
+        keeper = self._keeper
+        check_together(values, () if keeper is None else keeper.report().available_frequencies_hz)
 
     def on_parameters_changed(self, names: set[str]) -> None:
-        """Take another power model or other bounds at once."""
-        if self._meter is not None:
-            self._meter.set_model(self._power_model(), self.parameters['power_base_w'])
-        if self._requested_hz != RELEASE_HZ and names & {'min_frequency_hz', 'max_frequency_hz'}:
-            self._wish(self._requested_hz)
+        """Take another power model, other bounds or limits at once."""
+        if self._account is not None:
+            self._account.set_model(power_model(self.parameters), self.parameters['power_base_w'])
+        if self._keeper is not None:
+            self._keeper.settings = keeper_settings(self.parameters)
 
     def configure(self) -> None:
-        """Open the clock and undo what a killed predecessor left."""
-        clock = self._open_clock()
-        self._guard = ClockGuard(clock, self._state_file(clock))
-        try:
-            if self._guard.restore_leftover():
-                self.get_logger().warning(
-                    f'{clock.device} was left set by a process that was killed: restored'
-                )
-        except HardwareError as error:
-            self.get_logger().error(str(error))
+        """Open what the machine has and undo what a killed predecessor left."""
+        self._machine = GpuMachine(
+            self.parameters,
+            self.get_namespace(),
+            inform=self.get_logger().info,
+            warn=self.get_logger().warning,
+        )
+        self._machine.open()
         self._state_publisher = self.advertise(msg.GpuState, topics.GPU_STATE, topics.STATE_QOS)
         self.subscribe(
             msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS
@@ -123,187 +73,201 @@ class GpuClockNode(ManagedNode):
         self.subscribe(
             msg.InferenceState, topics.INFERENCE_STATE, self._on_inference_state, topics.STATE_QOS
         )
-        self._clock_set = self.create_guard_condition(self._publish_state)
+        self._clock_changed = self.create_guard_condition(self._publish_state)
 
     def activate(self) -> None:
         """Start obeying decisions."""
-        assert self._guard is not None
-        self._decision_s, self._requested_hz = -math.inf, RELEASE_HZ
+        assert self._machine is not None
         self._refused_decision, self._busy_total_s = '', None
+        self._slot_length = SlotLength()
         self._activated_s = time.monotonic()
-        self._meter = EnergyMeter(
-            self._power_model(),
-            frequency_hz=NOMINAL_FREQUENCY_HZ,
-            base_w=self.parameters['power_base_w'],
+        self._account = PowerAccount(
+            power_model(self.parameters),
+            self.parameters['power_base_w'],
+            self._machine.sampler,
         )
-        self._publish_state()
-        self._worker = ClockWorker(self._guard, self._clock_set.trigger)
-        self._worker.start()
-        self.every(1.0 / self.parameters['publish_rate_hz'], self._tick)
+        self._keeper = self._machine.keeper(
+            keeper_settings(self.parameters), self._clock_changed.trigger
+        )
+        self._keeper.start()
+        self.every(1.0 / self.parameters['publish_rate_hz'], self._publish_state)
 
     def deactivate(self) -> None:
         """Leave the clock as it was found."""
-        if self._worker is not None:
-            self._worker.stop(STOP_TIMEOUT_S)
-            self._worker = None
-        if self._guard is not None:
-            self._guard.release()
+        keeper = self._keeper
+        if keeper is None:
+            return
+        try:
+            keeper.stop(STOP_TIMEOUT_S)
+        finally:
             self._publish_state()
-            self._meter = None
+            self._keeper = self._account = None
 
     def cleanup(self) -> None:
-        """Give up the clock."""
-        if self._guard is None:  # nothing was configured
+        """Give up the clock and the meter."""
+        machine, self._machine = self._machine, None
+        if machine is None:  # nothing was configured
             return
-        self.destroy_guard_condition(self._clock_set)
-        guard, self._guard = self._guard, None
-        guard.close()
+        self.destroy_guard_condition(self._clock_changed)
+        machine.close()
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Who sets the clock, and whether it works."""
+        assert self._machine is not None
+        errors = [*self._machine.errors, *self._report.errors]
+        if self._refused_decision:
+            errors.insert(0, self._refused_decision)
+        if errors:
+            self.warn('clock', '; '.join(errors))
+            return ERROR, '; '.join(errors), self._clock_values()
+        warnings = self._warnings()
+        if warnings:
+            return WARN, '; '.join(warnings), self._clock_values()
+        if not self._state.available_frequencies_hz:
+            words = f'backend {self._state.backend}: the clock is left to the device'
+            return OK, words, self._clock_values()
+        return OK, 'running', self._clock_values()
+
+    def diagnose_parts(self) -> Mapping[str, tuple[bytes, str, dict[str, object]]]:
+        """The meter and the thermometer."""
+        assert self._machine is not None
+        return {'power': self._diagnose_power(), 'temperature': self._diagnose_temperature()}
+
+    def _diagnose_power(self) -> tuple[bytes, str, dict[str, object]]:
+        assert self._machine is not None
         state = self._state
         values: dict[str, object] = {
+            'power_w': state.power_w,
+            'energy_j': state.energy_j,
+            'energy_gap_s': state.energy_gap_s,
+            'meter': self._machine.meter_why,
+            **dict(zip(state.power_rail_names, state.power_rail_w, strict=True)),
+        }
+        if self._machine.meter_trouble:
+            return ERROR, self._machine.meter_trouble, values
+        if self._meter_trouble:
+            return WARN, f'{self._meter_trouble}; gaps: {state.energy_gap_s:.1f} s', values
+        return OK, state.power_source, values
+
+    def _diagnose_temperature(self) -> tuple[bytes, str, dict[str, object]]:
+        assert self._machine is not None
+        report, trouble = self._report, self._machine.thermometer_trouble
+        values: dict[str, object] = {
+            'temperature_c': report.temperature_c,
+            'ceiling_frequency_hz': report.ceiling_frequency_hz,
+            'thermometer': self._machine.thermometer_device or 'none',
+        }
+        if report.throttle & Throttle.HARD_LIMIT:
+            return ERROR, report.throttle_words, values
+        if report.throttle & (Throttle.SOFT_LIMIT | Throttle.BOARD_THERMAL):
+            return WARN, report.throttle_words, values
+        if trouble:
+            return WARN, trouble, values
+        return OK, self._machine.thermal_guard, values
+
+    def _clock_values(self) -> dict[str, object]:
+        assert self._machine is not None
+        state, report = self._state, self._report
+        return {
             'backend': state.backend,
+            'device': self._machine.clock.device,
+            'why': self._machine.why,
             'frequency_hz': state.frequency_hz,
             'requested_frequency_hz': state.requested_frequency_hz,
+            'target_frequency_hz': report.target_frequency_hz,
+            'set_frequency_hz': state.set_frequency_hz,
+            'ceiling_frequency_hz': state.ceiling_frequency_hz,
             'levels': len(state.available_frequencies_hz),
+            'sets': state.sets,
+            'overwritten': state.overwritten,
+            'throttle_reason': state.throttle_reason,
             'utilization': state.utilization,
-            'power_w': state.power_w,
-            'power_source': state.power_source,
+            'dry_run': self.parameters['dry_run'],
         }
-        if self._refused_decision:
-            return ERROR, self._refused_decision, values
-        if self._worker is not None and self._worker.trouble:
-            self.warn('clock', self._worker.trouble)
-            return ERROR, self._worker.trouble, values
-        if not self._decision_fresh():
-            return WARN, 'no fresh slot_decision: the clock is left to the device', values
-        if not state.available_frequencies_hz:
-            return OK, f'backend {state.backend}: the clock is left to the device', values
-        return OK, 'running', values
 
-    # The clock.
-
-    def _levels_hz(self, values: Mapping[str, Any]) -> list[float]:
-        levels_hz = values['available_frequencies_hz']
-        return list(AGX_ORIN_FREQUENCIES_HZ) if levels_hz == [0.0] else levels_hz
-
-    def _open_clock(self) -> GpuClock:
-        backend = self.parameters['backend']
-        if backend == 'emulated':
-            return EmulatedGpuClock(self._register(), self._levels_hz(self.parameters))
-        if backend == 'auto':
-            self.get_logger().info(
-                'backend auto: no supported GPU clock on this machine, so none is set'
+    def _warnings(self) -> list[str]:
+        assert self._machine is not None
+        warnings = [*self._machine.warnings, *self._report.warnings]
+        if self._report.timed_out:
+            warnings.append(
+                'no fresh slot_decision (decision_timeout_s = '
+                f'{self.parameters["decision_timeout_s"]:g}): the clock is left to the device'
             )
-        return NoGpuClock()
-
-    def _register(self) -> Path:
-        if self.parameters['register_file']:
-            return Path(self.parameters['register_file']).expanduser()
-        robot = self.get_namespace().strip('/').replace('/', '.') or 'robot'
-        domain = os.environ.get('ROS_DOMAIN_ID', '') or '0'
-        return state_folder() / f'emulated_gpu-{domain}-{robot}'
-
-    def _state_file(self, clock: GpuClock) -> Path:
-        if self.parameters['state_file']:
-            return Path(self.parameters['state_file']).expanduser()
-        if isinstance(clock, EmulatedGpuClock):
-            return Path(f'{clock.device}.found')
-        return state_folder() / f'{clock.name}.found'
-
-    def _power_model(self) -> GpuPowerModel:
-        return GpuPowerModel(
-            self.parameters['power_model_alpha_w_per_ghz3'], self.parameters['power_model_beta_w']
-        )
+        elif self.parameters['dry_run']:
+            target_hz = self._report.target_frequency_hz
+            would = f'set {target_hz * 1e-6:g} MHz' if target_hz else 'leave it to the device'
+            warnings.append(f'dry run: would {would}, writes nothing')
+        return warnings
 
     # Decisions.
 
     def _on_decision(self, message: msg.SlotDecision) -> None:
-        if self._worker is None:
+        if self._keeper is None:
             return
-        wanted_hz = message.gpu_frequency_hz
-        if not (math.isfinite(wanted_hz) and wanted_hz >= 0.0):
+        slot_s = self._slot_length.decided(message.slot, time.monotonic())
+        try:
+            self._keeper.wish(message.gpu_frequency_hz, slot_s)
+        except InvalidValueError:
             self._refused_decision = (
-                f'slot_decision {message.slot} refused: gpu_frequency_hz = {wanted_hz}; allowed: '
-                'a level, or 0 to leave it to the device; the clock stays as it is'
+                f'slot_decision {message.slot} refused: gpu_frequency_hz = '
+                f'{message.gpu_frequency_hz}; allowed: a level, or {RELEASE_HZ:g} to leave it to '
+                'the device; the clock stays as it is'
             )
             self.warn('decision', self._refused_decision)
-            return
-        self._refused_decision = ''
-        self._decision_s = time.monotonic()
-        self._requested_hz = wanted_hz
-        self._wish(wanted_hz)
-
-    def _wish(self, wanted_hz: float) -> None:
-        assert self._guard is not None
-        levels_hz = self._guard.clock.available_frequencies_hz
-        if self._worker is None or not levels_hz:
-            return
-        if wanted_hz != RELEASE_HZ:
-            bounded_hz = levels_within(levels_hz, self.parameters)
-            wanted_hz = min(max(wanted_hz, bounded_hz[0]), bounded_hz[-1])
-        self._worker.put(wanted_hz)
-
-    def _decision_fresh(self) -> bool:
-        return time.monotonic() - self._decision_s <= self.parameters['decision_timeout_s']
+        else:
+            self._refused_decision = ''
 
     def _on_inference_state(self, message: msg.InferenceState) -> None:
         before_s, self._busy_total_s = self._busy_total_s, message.gpu_busy_s
-        if self._meter is None or before_s is None or not math.isfinite(message.gpu_busy_s):
+        if self._account is None or before_s is None or not math.isfinite(message.gpu_busy_s):
             return
-        self._meter.add_busy(max(0.0, counter_growth(message.gpu_busy_s, before_s)))
+        self._account.add_busy(max(0.0, counter_growth(message.gpu_busy_s, before_s)))
 
     # The state.
 
-    def _tick(self) -> None:
-        if self._requested_hz != RELEASE_HZ and not self._decision_fresh():
-            self._requested_hz = RELEASE_HZ
-            self._wish(RELEASE_HZ)
-            self.warn(
-                'timeout',
-                f'no slot_decision for {self.parameters["decision_timeout_s"]:g} s: '
-                'the clock is given back to the device',
-            )
-        self._publish_state()
-
     def _publish_state(self) -> None:
-        if self._guard is None or self._meter is None:
+        if self._keeper is None or self._account is None or self._machine is None:
             return
-        clock, model = self._guard.clock, self._power_model()
-        try:
-            frequency_hz, slowdown = clock.frequency_hz(), clock.slowdown
-        except HardwareError as error:
-            self.warn('clock', str(error))
-            frequency_hz, slowdown = math.nan, 1.0
-        known = frequency_hz > 0.0
-        self._meter.set_frequency(frequency_hz if known else NOMINAL_FREQUENCY_HZ)
-        reading = self._meter.read()
-        state = msg.GpuState(
+        report, model = self._keeper.report(), power_model(self.parameters)
+        self._account.set_frequency(report.frequency_hz)
+        power = self._account.read()
+        self._keeper.note_utilization(power.utilization)
+        if report.timed_out and self._report.requested_frequency_hz:
+            self.warn('timeout', self._timeout_words())
+        self._report, self._meter_trouble = report, power.trouble
+        self._state = msg.GpuState(
             header=make_header(self.get_clock().now().nanoseconds),
             uptime_s=time.monotonic() - self._activated_s,
-            backend=clock.name,
-            frequency_hz=frequency_hz,
-            requested_frequency_hz=self._requested_hz,
-            available_frequencies_hz=list(clock.available_frequencies_hz),
-            slowdown=slowdown,
-            utilization=reading.utilization,
-            temperature_c=math.nan,
-            power_w=reading.power_w,
-            energy_j=reading.energy_j,
-            power_source='model' if known else f'model at {NOMINAL_FREQUENCY_HZ * 1e-6:.0f} MHz',
+            backend=self._machine.backend,
+            frequency_hz=report.frequency_hz,
+            requested_frequency_hz=report.requested_frequency_hz,
+            set_frequency_hz=report.set_frequency_hz,
+            available_frequencies_hz=list(report.available_frequencies_hz),
+            ceiling_frequency_hz=report.ceiling_frequency_hz,
+            set_latency_s=report.set_latency_s,
+            sets=report.sets,
+            overwritten=report.overwritten,
+            throttle_reasons=int(report.throttle),
+            throttle_reason=report.throttle_words,
+            slowdown=report.slowdown,
+            utilization=power.utilization,
+            temperature_c=report.temperature_c,
+            power_w=power.power_w,
+            energy_j=power.energy_j,
+            power_source=power.source,
+            power_rail_names=list(power.rail_names),
+            power_rail_w=list(power.rail_power_w),
+            energy_counter_j=power.counter_j,
+            energy_gap_s=power.gap_s,
             power_model_alpha_w_per_ghz3=model.alpha_w_per_ghz3,
             power_model_beta_w=model.beta_w,
             power_base_w=self.parameters['power_base_w'],
         )
-        self._state = state
-        self._state_publisher.publish(state)
+        self._state_publisher.publish(self._state)
 
-
-def levels_within(levels_hz: Any, values: Mapping[str, Any]) -> list[float]:
-    """The levels between ``min_frequency_hz`` and ``max_frequency_hz`` (0: no bound)."""
-    high_hz = values['max_frequency_hz'] or math.inf
-    return [level for level in levels_hz if values['min_frequency_hz'] <= level <= high_hz]
+    def _timeout_words(self) -> str:
+        timeout_s = self.parameters['decision_timeout_s']
+        return f'no slot_decision for {timeout_s:g} s: the clock is given back to the device'
 
 
 def main() -> None:

@@ -27,9 +27,7 @@ SPIN_TIMEOUT_S = 0.2  # longest wait before a signal is acted on
 WARNING_PERIOD_S = 5.0  # a warning that could repeat every frame does not
 
 COMMON_PARAMETERS = (
-    Parameter(
-        'autostart', True, 'Configure and activate the node when it starts', read_only=True
-    ),
+    Parameter('autostart', True, 'Configure and activate the node when it starts', read_only=True),
 )
 
 
@@ -80,6 +78,10 @@ class ManagedNode(GuardedLifecycleNode):
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Level, message and values for ``/diagnostics``."""
         return OK, 'running', {}
+
+    def diagnose_parts(self) -> Mapping[str, tuple[bytes, str, dict[str, object]]]:
+        """The same for parts of the node, each in a status of its own: ``<node>: <part>``."""
+        return {}
 
     # What a node may call.
 
@@ -196,20 +198,26 @@ class ManagedNode(GuardedLifecycleNode):
 
     def _publish_diagnostics(self) -> None:
         if self.active:
-            level, message, values = self.diagnose()
+            statuses = [self._status(self.diagnose())]
+            statuses += [self._status(told, part) for part, told in self.diagnose_parts().items()]
         else:
             why = self._failure or 'configure and activate it'
-            level, message, values = ERROR if self._failure else WARN, f'not active: {why}', {}
-        status = DiagnosticStatus(
+            statuses = [self._status((ERROR if self._failure else WARN, f'not active: {why}', {}))]
+        array = DiagnosticArray(status=statuses)
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array)
+
+    def _status(
+        self, told: tuple[bytes, str, dict[str, object]], part: str = ''
+    ) -> DiagnosticStatus:
+        level, message, values = told
+        return DiagnosticStatus(
             level=level,
-            name=self.get_fully_qualified_name(),
+            name=self.get_fully_qualified_name() + (f': {part}' if part else ''),
             message=message,
             hardware_id=self.get_namespace(),
             values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
         )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
 
 
 def run_nodes(*factories: Callable[[], ManagedNode]) -> None:

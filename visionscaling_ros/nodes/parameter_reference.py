@@ -15,7 +15,7 @@ from visionscaling_ros.nodes import (
     camera_node,
     controller_parameters,
     edge_bridge_node,
-    gpu_clock_node,
+    gpu_clock_parameters,
     inference_parameters,
 )
 from visionscaling_ros.nodes.managed_node import COMMON_PARAMETERS
@@ -25,7 +25,7 @@ NODE_PARAMETERS = {
     'camera_node': camera_node.PARAMETERS,
     'inference_node': inference_parameters.PARAMETERS,
     'edge_bridge_node': edge_bridge_node.PARAMETERS,
-    'gpu_clock_node': gpu_clock_node.PARAMETERS,
+    'gpu_clock_node': gpu_clock_parameters.PARAMETERS,
     'controller_node': controller_parameters.PARAMETERS,
 }
 

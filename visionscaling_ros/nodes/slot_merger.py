@@ -141,10 +141,15 @@ def _power_w(
     link: msg.LinkState | None,
     link_before: msg.LinkState | None,
 ) -> float:
-    """Mean power of GPU, base and radio; NaN without news from gpu_clock_node."""
+    """Mean power of GPU, base and radio; NaN without news, or a meter, of gpu_clock_node."""
     if gpu is None or gpu_before is None or gpu is gpu_before:
         return math.nan
-    power_w = counter_growth(gpu.energy_j, gpu_before.energy_j) / _elapsed_s(gpu, gpu_before)
+    # energy has no gaps in it, so that their time is not to be divided by
+    gap_s = counter_growth(gpu.energy_gap_s, gpu_before.energy_gap_s)
+    measured_s = _elapsed_s(gpu, gpu_before) - gap_s
+    if measured_s <= 0.0:
+        return math.nan
+    power_w = counter_growth(gpu.energy_j, gpu_before.energy_j) / measured_s
     if link is None or link_before is None or link is link_before:
         return power_w
     radio_j = counter_growth(link.radio_energy_j, link_before.radio_energy_j)
