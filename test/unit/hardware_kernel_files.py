@@ -63,11 +63,13 @@ class KernelFiles(DeviceFiles):
         if not text.isdecimal():
             return False
         if name in _LOWEST:
-            return int(text) <= int(super().read(f'{folder}/{name.replace("min", "max")}'))
-        return int(text) >= int(super().read(f'{folder}/{name.replace("max", "min")}'))
+            lowest, highest = text, super().read(f'{folder}/{name.replace("min", "max")}')
+        else:
+            lowest, highest = super().read(f'{folder}/{name.replace("max", "min")}'), text
+        return int(highest) == 0 or int(lowest) <= int(highest)
 
     def _follow(self, folder: str, prefix: str) -> None:
         lowest = int(super().read(f'{folder}/{prefix}min_freq'))
-        highest = int(super().read(f'{folder}/{prefix}max_freq'))
+        highest = int(super().read(f'{folder}/{prefix}max_freq')) or 2**63 - 1
         current = int(super().read(f'{folder}/{prefix}cur_freq'))
         super().write(f'{folder}/{prefix}cur_freq', str(min(max(current, lowest), highest)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hardware_trees
@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.hardware.clocks.devfreq_gpu_clock import DevfreqGpuClock, find_gpus
 from visionscaling_ros.hardware.device_files import DeviceFiles
 
@@ -252,6 +253,30 @@ class TestRefusals:
         assert 'udev' in clock.access()
 
 
+class TestPowerMode:
+    """A power mode bounds a Jetson's GPU by the file that sets it."""
+
+    @pytest.fixture
+    def guard(self, tree: Tree, clock: DevfreqGpuClock, tmp_path: Path) -> Iterator[ClockGuard]:
+        tree.write(f'{tree.gpu}/max_freq', '612000000')
+        with ClockGuard(clock, tmp_path / 'jetson.found') as guard:
+            yield guard
+        assert bounds(tree) == (306_000_000, 612_000_000)
+
+    @pytest.mark.parametrize(
+        ('wanted_hz', 'set_hz'), [(1300.5e6, 612e6), (613e6, 612e6), (500e6, 510e6)]
+    )
+    def test_it_caps_what_is_set(
+        self, tree: Tree, guard: ClockGuard, wanted_hz: float, set_hz: float
+    ) -> None:
+        assert guard.set_frequency(wanted_hz) == set_hz
+        assert bounds(tree) == (set_hz, set_hz)
+
+    def test_it_still_caps_after_lower_levels_were_set(self, guard: ClockGuard) -> None:
+        assert guard.set_frequency(306e6) == 306e6
+        assert guard.set_frequency(1300.5e6) == 612e6
+
+
 class TestRestoring:
     def test_the_governor_comes_back_too(
         self, tree: Tree, kernel: KernelFiles, clock: DevfreqGpuClock
@@ -283,13 +308,26 @@ class TestRestoring:
             clock.restore(state)
         assert bounds(tree) == stock
 
-    def test_levels_that_became_fewer_since_bound_what_is_restored(
+    def test_levels_that_became_fewer_since_bound_what_is_in_force(
         self, tree: Tree, clock: DevfreqGpuClock
     ) -> None:
-        state = clock.state()
+        state, stock = clock.state(), bounds(tree)
         tree.write(f'{tree.gpu}/available_frequencies', '306000000 408000000 510000000')
         clock.restore(state)
-        assert bounds(tree) == (306_000_000, 510_000_000)
+        assert bounds(tree) == stock
+        assert clock.limits_hz() == (306e6, 510e6)
+
+    @pytest.mark.parametrize('found', [('0', '0'), ('0', str(2**63 - 1)), ('1', '2000000000')])
+    def test_no_bounds_come_back_as_they_were_written(
+        self, tree: Tree, clock: DevfreqGpuClock, found: tuple[str, str]
+    ) -> None:
+        for name, value in zip(('min_freq', 'max_freq'), found, strict=True):
+            tree.write(f'{tree.gpu}/{name}', value)
+        state, stock = clock.state(), bounds(tree)
+        clock.set_frequency(816e6)
+        assert bounds(tree) == (816_000_000, 816_000_000)
+        clock.restore(state)
+        assert bounds(tree) == stock
 
     @pytest.mark.parametrize(
         'change',
@@ -320,7 +358,7 @@ class TestRestoring:
         )
     )
     @settings(deadline=None)
-    def test_whatever_a_state_says_only_the_hardwares_range_is_written(
+    def test_whatever_a_state_says_only_a_range_and_a_governor_are_written(
         self, tmp_path_factory: pytest.TempPathFactory, state: dict[str, str]
     ) -> None:
         tree = hardware_trees.agx_orin(tmp_path_factory.mktemp('machine'))
@@ -334,7 +372,9 @@ class TestRestoring:
                 assert text in hardware_trees.GOVERNORS
             else:
                 assert path.rpartition('/')[2] in ('min_freq', 'max_freq')
-                assert tree.levels_hz[0] <= int(text) <= tree.levels_hz[-1]
+                assert 0 <= int(text) < 2**63
+        lowest_hz, highest_hz = DevfreqGpuClock(kernel).limits_hz()
+        assert tree.levels_hz[0] <= lowest_hz <= highest_hz <= tree.levels_hz[-1]
 
     def test_without_levels_nothing_is_restored(self, tree: Tree, clock: DevfreqGpuClock) -> None:
         state = clock.state()

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     'demo': {'vision'},
     'profiling': {'vision', 'hardware', 'simulation'},
     'serving': {'vision', 'edge'},
-    'trials': {'vision', 'edge', 'serving', 'graph'},
+    'trials': {'vision', 'edge', 'serving', 'graph', 'hardware'},
 }
 FILES = sorted(PACKAGE.rglob('*.py'))
 

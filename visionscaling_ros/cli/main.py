@@ -35,6 +35,10 @@ COMMANDS = {
     'faults': 'faults',
     'fuzz-server': 'fuzz_server',
     'dds-profile': 'dds_profile',
+    'hardware': 'hardware',
+    'clocks': 'clocks',
+    'clock-kills': 'clock_kills',
+    'bench-hardware': 'bench_hardware',
 }
 
 

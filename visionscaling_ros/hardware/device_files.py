@@ -34,9 +34,12 @@ class DeviceFiles:
 
     def write(self, path: str, text: str) -> None:
         """Write the whole attribute in one call: the kernel takes it or refuses it as one."""
-        descriptor = os.open(self.real(path), os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        data = f'{text}\n'.encode()
+        descriptor = os.open(self.real(path), os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(descriptor, f'{text}\n'.encode())
+            os.write(descriptor, data)
+            # Only a plain file keeps more; it must never be empty, not even for a moment.
+            os.ftruncate(descriptor, len(data))
         finally:
             os.close(descriptor)
 

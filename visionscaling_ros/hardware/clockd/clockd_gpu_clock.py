@@ -151,7 +151,8 @@ class ClockdGpuClock(GpuClock):
             if not was_connected:
                 raise
             reply = self._link.ask(op='set', **request)
-        if reply.get('frequency_hz') != level_hz:
-            raise HardwareError(f'the helper set {reply.get("frequency_hz")}, not {level_hz:g} Hz')
-        self._set_hz = level_hz
-        return level_hz
+        set_hz = reply.get('frequency_hz')  # below level_hz where the state found caps it
+        if set_hz not in self.available_frequencies_hz:
+            raise HardwareError(f'the helper set {set_hz}, not {level_hz:g} Hz')
+        self._set_hz = float(set_hz)
+        return self._set_hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -83,12 +84,16 @@ class ClockGuard:
     def set_frequency(self, frequency_hz: float) -> float:
         """As GpuClock.set_frequency, skipped when the device is held at that level already.
 
-        What a killed owner left is undone first. Raises HardwareError too when that fails,
-        another process owns the clock, or the state found cannot be kept: then nothing is written.
+        The state found caps the level. What a killed owner left is undone first. Raises
+        HardwareError too when that fails, another process owns the clock, or the state found
+        cannot be kept: then nothing is written.
         """
         with self._mutex:
-            level_hz = level_for(self.clock.available_frequencies_hz, frequency_hz)
-            self._engage()
+            levels_hz = self.clock.available_frequencies_hz
+            level_hz = level_for(levels_hz, frequency_hz)
+            cap_hz = self._engage()
+            if level_hz > cap_hz:
+                level_hz = max((hz for hz in levels_hz if hz <= cap_hz), default=levels_hz[0])
             if self._set_hz == level_hz and self.clock.limits_hz() in (None, (level_hz, level_hz)):
                 return level_hz
             self._set_hz = None
@@ -132,11 +137,14 @@ class ClockGuard:
             finally:
                 self._lock.drop()
 
-    def _engage(self) -> None:
-        """Make sure that what is about to be changed can be undone, even by somebody else."""
+    def _engage(self) -> float:
+        """Make sure that what is about to be changed can be undone, even by somebody else.
+
+        Returns the highest level that may be set [Hz].
+        """
         if self.clock.restores_itself:
             self._found = self._found or FoundRecord(self.clock.name, self.clock.device, {}, '')
-            return
+            return math.inf  # who restores it caps it
         self.own()
         if self._found is None:
             self._undo_leftover()  # what is read next must not be what a killed owner set
@@ -146,6 +154,7 @@ class ClockGuard:
             self._keep(self._found)
         elif not self._state_file.exists():  # a cleaner of old files took it
             keep_record(self._state_file, self._found)
+        return self.clock.cap_hz(self._found.state)
 
     def _keep(self, found: FoundRecord) -> None:
         try:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.clocks.frequency_files import (
-    FoundRange,
     FrequencyFiles,
     FrequencyNames,
 )
@@ -107,11 +106,16 @@ class CpufreqGpuClock(GpuClock):
             for name, value in policy.state().items()
         }
 
+    def cap_hz(self, state: Mapping[str, str]) -> float:
+        """Lowest ``scaling_max_freq`` of a state."""
+        caps = [policy.cap(self._part(policy, state)) for policy in self._policies]
+        return float(min(caps) * NAMES.unit_hz)
+
     def restore(self, state: Mapping[str, str]) -> None:
         """Write a checked state back, nothing of it when any part is no state of this clock."""
         if not state and not self.available_frequencies_hz:
             return  # it could never be set
-        found = [(policy, self._found(policy, state)) for policy in self._policies]
+        found = [(p, p.checked(self._part(p, state))) for p in self._policies]
         trouble: HardwareError | None = None
         for policy, was in found:
             try:
@@ -129,7 +133,7 @@ class CpufreqGpuClock(GpuClock):
     def _set_ranges(self, wanted: list[tuple[FrequencyFiles, int, int]]) -> None:
         done: list[tuple[FrequencyFiles, int, int]] = []
         for policy, lowest, highest in wanted:
-            was = policy.limits()
+            was = policy.bounds()
             try:
                 policy.set_range(lowest, highest)
             except HardwareError:
@@ -139,11 +143,10 @@ class CpufreqGpuClock(GpuClock):
                 raise
             done.append((policy, *was))
 
-    def _found(self, policy: FrequencyFiles, state: Mapping[str, str]) -> FoundRange:
+    def _part(self, policy: FrequencyFiles, state: Mapping[str, str]) -> dict[str, str]:
         prefix = f'{policy.name}/'
-        return policy.checked(
-            {name[len(prefix) :]: text for name, text in state.items() if name.startswith(prefix)}
-        )
+        parts = {name: text for name, text in state.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): text for name, text in parts.items()}
 
     def _driver(self, policy: FrequencyFiles) -> str:
         try:

@@ -54,7 +54,7 @@ class DevfreqGpuClock(GpuClock):
     """Sets the lowest and the highest frequency to one level, which any governor obeys.
 
     The kernel keeps both until the next boot. A power mode (nvpmodel) bounds the GPU by the same
-    two files, so levels above the mode's can be set: bound the clock by parameter to forbid that.
+    two files: the highest frequency found there is the cap of what may be set.
     Raises HardwareError when there is no such GPU.
 
     :param device: path or name of the node; empty: the first that runs graphics and compute.
@@ -102,6 +102,10 @@ class DevfreqGpuClock(GpuClock):
     def state(self) -> dict[str, str]:
         """``min_freq``, ``max_freq`` and ``governor``."""
         return self._attributes.state()
+
+    def cap_hz(self, state: Mapping[str, str]) -> float:
+        """``max_freq`` of a state."""
+        return float(self._attributes.cap(state))
 
     def restore(self, state: Mapping[str, str]) -> None:
         """Write a checked state back; nothing is written when it is no state of this GPU."""

@@ -52,7 +52,7 @@ class FrequencyNames:
 
 @dataclass(frozen=True)
 class FoundRange:
-    """A checked state, in the files' units."""
+    """A checked state as the files had it, 0 and beyond all levels being no bound."""
 
     lowest: int
     highest: int
@@ -85,12 +85,16 @@ class FrequencyFiles:
 
     def limits(self) -> tuple[int, int]:
         """The range in force, 0 and beyond all levels read as no bound."""
-        levels = self.levels()
-        lowest, highest = self._number(self._names.lowest), self._number(self._names.highest)
-        if not levels:
-            return lowest, highest
-        highest = min(highest or levels[-1], levels[-1])
-        return self._listed(max(lowest, levels[0]), levels), self._listed(highest, levels)
+        return self._in_force(*self.bounds())
+
+    def bounds(self) -> tuple[int, int]:
+        """The range as the files hold it."""
+        return self._number(self._names.lowest), self._number(self._names.highest)
+
+    def cap(self, state: Mapping[str, str]) -> int:
+        """The highest frequency that a state allows."""
+        found = self.checked(state)
+        return self._in_force(found.lowest, found.highest)[1]
 
     def current(self) -> int:
         """What it runs at."""
@@ -111,12 +115,12 @@ class FrequencyFiles:
 
         The bound that makes room goes first, so that the lowest never lies above the highest.
         """
-        was_lowest, was_highest = self.limits()
+        was_lowest, was_highest = self.bounds()
         low = self._names.lowest, lowest, was_lowest
         high = self._names.highest, highest, was_highest
-        (first, value, was), (second, other, _) = (
-            (high, low) if lowest > was_highest else (low, high)
-        )
+        wanted = self._in_force(lowest, highest)
+        upwards = wanted[0] > self._in_force(was_lowest, was_highest)[1]
+        (first, value, was), (second, other, _) = (high, low) if upwards else (low, high)
         self._write(first, value)
         try:
             self._write(second, other)
@@ -124,19 +128,19 @@ class FrequencyFiles:
             with contextlib.suppress(HardwareError):  # the first refusal is what to tell
                 self._write(first, was)
             raise
-        read = self._settled(lowest, highest)
-        if read != (lowest, highest):
+        read = self._settled(wanted)
+        if read != wanted:
             raise HardwareError(
-                f'{self.folder}: wrote {self._words(lowest, highest)}, reads back '
+                f'{self.folder}: wrote {self._words(*wanted)}, reads back '
                 f'{self._words(*read)}: heat holds it, or something else sets it too (nvpmodel, '
                 'jetson_clocks, a power daemon); it is left as it reads'
             )
 
     def state(self) -> dict[str, str]:
-        """The range in force and the governor; empty where no levels are listed."""
+        """What the files hold; empty where no levels are listed."""
         if not self.levels():
             return {}
-        lowest, highest = self.limits()
+        lowest, highest = self.bounds()
         return {
             self._names.lowest: str(lowest),
             self._names.highest: str(highest),
@@ -152,16 +156,14 @@ class FrequencyFiles:
         if not levels:
             raise HardwareError(f'{self.folder} lists no frequencies: nothing can be restored')
         lowest = self._bound(state, self._names.lowest)
-        highest = self._bound(state, self._names.highest) or levels[-1]
-        if highest < levels[0] or lowest > highest:
+        highest = self._bound(state, self._names.highest)
+        if 0 < highest < max(levels[0], lowest):
             self._refuse(state, f'{levels[0]} to {levels[-1]}, the lowest not above the highest')
         governor = state.get(self._names.governor, '')
         governors = self._read(self._names.governors).split()
         if governor not in governors:
             self._refuse(state, f'a {self._names.governor} of {" ".join(governors)}')
-        return FoundRange(
-            min(max(lowest, levels[0]), levels[-1]), min(highest, levels[-1]), governor
-        )
+        return FoundRange(lowest, highest, governor)
 
     def restore(self, found: FoundRange) -> None:
         """Bring back a governor and a range, the range even when the governor is refused.
@@ -184,10 +186,19 @@ class FrequencyFiles:
         if levels:
             self.set_range(levels[0], levels[-1])
 
-    def _settled(self, lowest: int, highest: int) -> tuple[int, int]:
+    def _in_force(self, lowest: int, highest: int) -> tuple[int, int]:
+        """What bounds come to; levels may have become fewer since they were read."""
+        levels = self.levels()
+        if not levels:
+            return lowest, highest
+        highest = min(highest or levels[-1], levels[-1])
+        lowest = min(max(lowest, levels[0]), highest)
+        return self._listed(lowest, levels), self._listed(highest, levels)
+
+    def _settled(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """What is read back once it is as asked for, or will not become so."""
         give_up_s = time.monotonic() + _SETTLE_S
-        while (read := self.limits()) != (lowest, highest) and time.monotonic() < give_up_s:
+        while (read := self.limits()) != wanted and time.monotonic() < give_up_s:
             time.sleep(_POLL_S)
         return read
 
@@ -226,7 +237,7 @@ class FrequencyFiles:
     def _read(self, name: str) -> str:
         path = self._path(name)
         try:
-            return self._files.read(path)
+            return self._files.read(path).partition('\n')[0]  # all that an attribute has
         except OSError as error:
             raise HardwareError(f'{path} cannot be read: {self._why(error)}') from error
 

@@ -52,6 +52,13 @@ class GpuClock(ABC):
     def state(self) -> dict[str, str]:
         """All that ``set_frequency`` may change, as ``restore`` takes it."""
 
+    def cap_hz(self, state: Mapping[str, str]) -> float:
+        """Highest frequency that a ``state`` allows, as a board's power mode does [Hz].
+
+        Raises HardwareError for what is no state of this device.
+        """
+        return math.inf
+
     @abstractmethod
     def restore(self, state: Mapping[str, str]) -> None:
         """Bring back a ``state`` read earlier; raises HardwareError when that fails."""

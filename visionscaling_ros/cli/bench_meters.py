@@ -1,0 +1,120 @@
+"""Part ``meter`` of bench-hardware: CPU time of a sampler, for each meter there is."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from visionscaling_ros.errors import HardwareError, InvalidValueError
+from visionscaling_ros.hardware.device_files import DeviceFiles
+from visionscaling_ros.hardware.power.choice import METERS, open_meter
+from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter, GpuPowerModel
+from visionscaling_ros.hardware.power.meter_sampler import MAX_RATE_HZ, MeterSampler
+from visionscaling_ros.hardware.power.model_meter import ModelMeter
+
+MAX_SHARE = 0.02  # of one core at 100 Hz
+INA3221 = '/sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1'
+RAPL = '/sys/class/powercap/intel-rapl:0'
+BATTERY = '/sys/class/power_supply/BAT0'
+# an Orin Nano's rails, a package with its cores, a notebook's battery
+FILES = {
+    f'{INA3221}/in1_label': 'VDD_IN', f'{INA3221}/in1_input': '4984',
+    f'{INA3221}/curr1_input': '1856',
+    f'{INA3221}/in2_label': 'VDD_CPU_GPU_CV', f'{INA3221}/in2_input': '4984',
+    f'{INA3221}/curr2_input': '520',
+    f'{INA3221}/in3_label': 'VDD_SOC', f'{INA3221}/in3_input': '4984',
+    f'{INA3221}/curr3_input': '288',
+    f'{RAPL}/name': 'package-0', f'{RAPL}/energy_uj': '52816433000',
+    f'{RAPL}/max_energy_range_uj': '262143328850',
+    f'{RAPL}:0/name': 'core', f'{RAPL}:0/energy_uj': '21409811000',
+    f'{RAPL}:0/max_energy_range_uj': '262143328850',
+    f'{BATTERY}/type': 'Battery', f'{BATTERY}/status': 'Discharging',
+    f'{BATTERY}/voltage_now': '11832000', f'{BATTERY}/current_now': '1250000',
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MeterCost:
+    """What a sampler cost.
+
+    :param share: CPU time of the process over wall time [cores]; None where there is no meter.
+    :param missing: why there is none.
+    """
+
+    meter: str
+    device: str
+    rails: int = 0
+    rate_hz: float = 0.0
+    share: float | None = None
+    gap_s: float = 0.0
+    missing: str = ''
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        '--root', metavar='DIR', help="measure this machine's meters (/) or a tree's, not our files"
+    )
+    parser.add_argument(
+        '--rate', type=float, default=100.0, metavar='HZ',
+        help='at most; no meter is asked more often than it measures anew (100)',
+    )  # fmt: skip
+    parser.add_argument('--seconds', type=float, default=5.0, metavar='S', help='each meter (5)')
+
+
+def measure(arguments: argparse.Namespace) -> list[MeterCost]:
+    """Run a sampler on every meter in turn; nothing else may run in the process."""
+    if not 0.0 < arguments.rate <= MAX_RATE_HZ:
+        raise InvalidValueError('rate', arguments.rate, f'above 0, at most {MAX_RATE_HZ:g} Hz')
+    if not 0.1 <= arguments.seconds <= 3600.0:
+        raise InvalidValueError('seconds', arguments.seconds, '0.1 to 3600')
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.root is None:
+            files = DeviceFiles(Path(folder))
+            for path, text in FILES.items():
+                files.real(path).parent.mkdir(parents=True, exist_ok=True)
+                files.real(path).write_text(f'{text}\n')
+        else:
+            files = DeviceFiles(Path(arguments.root))
+        return [_cost(name, files, arguments) for name in METERS[1:]]
+
+
+def print_rows(rows: Sequence[MeterCost]) -> bool:
+    """Print a table; whether none costs more than MAX_SHARE."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(title=f'Power meters: at most {100 * MAX_SHARE:g} % of one core at 100 Hz')
+    for heading in ('meter', 'device', 'rails', 'rate [Hz]', 'of one core [%]', 'gaps [s]'):
+        table.add_column(heading)
+    for row in rows:
+        if row.share is None:
+            table.add_row(row.meter, f'none: {row.missing}')
+        else:
+            table.add_row(
+                row.meter, row.device, str(row.rails), f'{row.rate_hz:.1f}',
+                f'{100 * row.share:.2f}', f'{row.gap_s:.3f}',
+            )  # fmt: skip
+    Console().print(table)
+    return all(row.share is None or row.share < MAX_SHARE for row in rows)
+
+
+def _cost(name: str, files: DeviceFiles, arguments: argparse.Namespace) -> MeterCost:
+    model_meter = ModelMeter(EnergyMeter(GpuPowerModel(), frequency_hz=1e9))
+    try:
+        meter = open_meter(name, files=files, model_meter=model_meter).meter
+    except HardwareError as error:
+        return MeterCost(name, '', missing=str(error))
+    with MeterSampler(meter, arguments.rate) as sampler:
+        began_s, began_cpu_s = time.monotonic(), time.process_time()
+        time.sleep(arguments.seconds)
+        cpu_s, wall_s = time.process_time() - began_cpu_s, time.monotonic() - began_s
+        reading = sampler.read()
+    return MeterCost(
+        name, meter.device, len(meter.rails), reading.samples / wall_s, cpu_s / wall_s,
+        reading.gap_s,
+    )  # fmt: skip
