@@ -41,8 +41,14 @@ def test_a_decision_survives_the_trip(
     decision = SlotDecision(
         slot, tuple(chosen), 1.3e9, 2e6, arrival_fps, 'fixed', 1.0, 2.0, 0.5, -0.25, 3.0, 0.125
     )
-    message = conversions.decision_to_msg(decision, conversions.make_header(0))
+    message = conversions.decision_to_msg(decision, conversions.make_header(0), 0.5)
     assert conversions.msg_to_decision(message) == decision
+    assert conversions.slot_duration_s(message) == 0.5
+
+
+@pytest.mark.parametrize('duration_s', [0.0, -1.0, math.nan, math.inf])
+def test_a_decision_that_does_not_say_for_how_long_is_for_a_second(duration_s: float) -> None:
+    assert conversions.slot_duration_s(msg.SlotDecision(duration_s=duration_s)) == 1.0
 
 
 @given(st.builds(OperatingPoint, names, st.integers(0, 4096), *[rates] * 5))

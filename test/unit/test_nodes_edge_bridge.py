@@ -18,7 +18,6 @@ from visionscaling_ros.nodes.edge_bridge_parameters import (
     robot_id,
     server_addresses,
 )
-from visionscaling_ros.nodes.slot_length import DEFAULT_S, LONGEST_S, SlotLength
 from visionscaling_ros.nodes.topics import LINK_SILENCE_S
 
 
@@ -91,24 +90,3 @@ def test_a_certificate_needs_its_key_and_an_authority(tmp_path: Path) -> None:
     check_connection(values(**given, tls_key_file=str(pair.key)))
     with pytest.raises(InvalidValueError, match='tls_ca_file'):
         check_connection(values(tls_server_name='edge.box'))
-
-
-def test_the_length_of_slots_is_learnt_from_their_decisions() -> None:
-    length = SlotLength()
-    assert length.decided(1, 0.0) == DEFAULT_S
-    assert length.decided(2, 0.5) == pytest.approx(0.5)
-    assert length.decided(2, 0.6) == pytest.approx(0.5)  # once more: no new slot
-    assert length.decided(4, 1.6) == pytest.approx(0.5)  # one was lost
-    assert length.decided(5, 3.1) == pytest.approx(0.5)  # one was late
-
-
-def test_a_controller_started_anew_spoils_nothing() -> None:
-    length = SlotLength()
-    for slot in range(5):
-        length.decided(slot, float(slot))
-    assert length.decided(0, 100.0) == pytest.approx(1.0)
-    assert length.decided(1, 101.0) == pytest.approx(1.0)
-    assert SlotLength().decided(7, 1e9) == DEFAULT_S
-    patient = SlotLength()
-    patient.decided(0, 0.0)
-    assert patient.decided(1, 1e6) == LONGEST_S

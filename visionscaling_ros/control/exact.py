@@ -60,7 +60,7 @@ class RowProblem:
         \min\; E \sum t_k l_k + D \sum b_k o_k + F - w\,U(P) + \lambda \sum (l_k+o_k)(A^*-A_k)
 
     subject to ``P <= a``, ``sum t l <= T``, ``sum b o <= c`` (and ``sum sigma o <= q``), rates not
-    negative: the problem of design section 6 with the GPU clock fixed.
+    negative: the problem of docs/architecture.md with the GPU clock fixed.
 
     :param local: busy time on the robot, at price E, and merits A - A*.
     :param edge: uplink and server, at price D.

@@ -191,7 +191,9 @@ class ControllerNode(ManagedNode):
         self._decision = dataclasses.replace(
             decision, decision_time_s=time.perf_counter() - started_s
         )
-        self._decision_publisher.publish(decision_to_msg(self._decision, self._header()))
+        self._decision_publisher.publish(
+            decision_to_msg(self._decision, self._header(), self.parameters['slot_duration_s'])
+        )
 
     def _publish_state(self, state: SlotState) -> None:
         if not math.isfinite(state.cost):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from visionscaling_ros.datatypes import (
 )
 
 NANOSECONDS = 1_000_000_000
+DEFAULT_SLOT_S = 1.0  # of decisions that do not say how long they are for
 
 
 def counter_growth(now: float, before: float) -> float:
@@ -147,11 +149,14 @@ def msg_to_operating_point(message: msg.OperatingPoint) -> OperatingPoint:
     )
 
 
-def decision_to_msg(decision: SlotDecision, header: Header) -> msg.SlotDecision:
-    """A SlotDecision message."""
+def decision_to_msg(
+    decision: SlotDecision, header: Header, duration_s: float = DEFAULT_SLOT_S
+) -> msg.SlotDecision:
+    """A SlotDecision message for a slot of ``duration_s``."""
     return msg.SlotDecision(
         header=header,
         slot=decision.slot,
+        duration_s=duration_s,
         allocations=[allocation_to_msg(a) for a in decision.allocations],
         gpu_frequency_hz=float(decision.gpu_frequency_hz),
         tx_rate_bps=float(decision.tx_rate_bps),
@@ -164,6 +169,11 @@ def decision_to_msg(decision: SlotDecision, header: Header) -> msg.SlotDecision:
         multiplier=float(decision.multiplier),
         decision_time_s=float(decision.decision_time_s),
     )
+
+
+def slot_duration_s(message: msg.SlotDecision) -> float:
+    """How long a decision is meant to be in force [s]; DEFAULT_SLOT_S if it does not say."""
+    return message.duration_s if 0.0 < message.duration_s < math.inf else DEFAULT_SLOT_S
 
 
 def msg_to_decision(message: msg.SlotDecision) -> SlotDecision:

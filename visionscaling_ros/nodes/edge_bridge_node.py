@@ -17,7 +17,12 @@ from visionscaling_ros.edge.wire.offload import FailureReason, OffloadFrame, Off
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
 from visionscaling_ros.hardware.power.radio_power import RadioEnergyMeter, RadioPowerModel
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header, stamp_to_ns
+from visionscaling_ros.nodes.conversions import (
+    detections_to_msgs,
+    make_header,
+    slot_duration_s,
+    stamp_to_ns,
+)
 from visionscaling_ros.nodes.edge_bridge_parameters import (
     CONNECTION_PARAMETERS,
     PARAMETERS,
@@ -27,7 +32,6 @@ from visionscaling_ros.nodes.edge_bridge_parameters import (
 )
 from visionscaling_ros.nodes.managed_node import OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.offload_format import parse_offload_label
-from visionscaling_ros.nodes.slot_length import SlotLength
 
 # Why a frame came back although its server is well: each is worth a word of its own.
 FRAME_PROBLEMS = (FailureReason.REFUSED.value, FailureReason.BAD_REPLY.value)
@@ -40,7 +44,6 @@ class EdgeBridgeNode(ManagedNode):
         self._told: dict[str, str] = {}
         self._bridge: EdgeBridge | None = None
         self._decision_s = -math.inf
-        self._slot_length = SlotLength()
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
         """Servers and files must be usable."""
@@ -121,10 +124,9 @@ class EdgeBridgeNode(ManagedNode):
 
     def _on_decision(self, message: msg.SlotDecision) -> None:
         self._decision_s = time.monotonic()
-        slot_s = self._slot_length.decided(message.slot, self._decision_s)
         if self._bridge is not None:
             try:
-                self._bridge.set_tx_rate_bps(message.tx_rate_bps, slot_s)
+                self._bridge.set_tx_rate_bps(message.tx_rate_bps, slot_duration_s(message))
             except InvalidValueError as error:  # the ceiling before stays
                 self.warn('decision', f'slot_decision: {error}')
 

@@ -14,7 +14,7 @@ from visionscaling_ros.hardware.clock_target import RELEASE_HZ
 from visionscaling_ros.hardware.keeper_settings import KeeperReport
 from visionscaling_ros.hardware.thermal.throttle import Throttle
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import counter_growth, make_header
+from visionscaling_ros.nodes.conversions import counter_growth, make_header, slot_duration_s
 from visionscaling_ros.nodes.gpu_clock_parameters import (
     PARAMETERS,
     check_together,
@@ -24,7 +24,6 @@ from visionscaling_ros.nodes.gpu_clock_parameters import (
 from visionscaling_ros.nodes.gpu_machine import GpuMachine
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.power_account import PowerAccount
-from visionscaling_ros.nodes.slot_length import SlotLength
 
 STOP_TIMEOUT_S = 3.0  # a device that hangs must not hold up the node's end
 
@@ -37,7 +36,6 @@ class GpuClockNode(ManagedNode):
         self._keeper: ClockKeeper | None = None
         self._account: PowerAccount | None = None
         super().__init__('gpu_clock_node', PARAMETERS)
-        self._slot_length = SlotLength()
         self._refused_decision = ''
         self._busy_total_s: float | None = None
         self._state = msg.GpuState()
@@ -79,7 +77,6 @@ class GpuClockNode(ManagedNode):
         """Start obeying decisions."""
         assert self._machine is not None
         self._refused_decision, self._busy_total_s = '', None
-        self._slot_length = SlotLength()
         self._activated_s = time.monotonic()
         self._account = PowerAccount(
             power_model(self.parameters),
@@ -204,9 +201,8 @@ class GpuClockNode(ManagedNode):
     def _on_decision(self, message: msg.SlotDecision) -> None:
         if self._keeper is None:
             return
-        slot_s = self._slot_length.decided(message.slot, time.monotonic())
         try:
-            self._keeper.wish(message.gpu_frequency_hz, slot_s)
+            self._keeper.wish(message.gpu_frequency_hz, slot_duration_s(message))
         except InvalidValueError:
             self._refused_decision = (
                 f'slot_decision {message.slot} refused: gpu_frequency_hz = '
