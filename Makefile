@@ -10,7 +10,7 @@ DEMO_OPTIONS = $(if $(DURATION),--duration '$(DURATION)') $(if $(VIDEO),--video 
 # given on the command line, as in: make bench TRACES=folder
 TRACES ?= config/traces
 
-.PHONY: help setup demo test lint bench bench-graph bench-edge faults fuzz clean
+.PHONY: help setup demo test lint bench bench-graph bench-edge faults fuzz clock-kills bench-hardware clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,12 +25,14 @@ help:
 	@echo '                  one of them with its options: ARGS="capacity --traces folder"'
 	@echo 'make faults       a running robot through hundreds of faults (COUNT=faults)'
 	@echo 'make fuzz         an edge server under attack for MINUTES=minutes'
+	@echo 'make clock-kills  gpu_clock_node and its helper killed at random moments (COUNT=kills)'
+	@echo 'make bench-hardware  cost of power meters, time until a clock is set and read back'
 	@echo 'make setup        only the set-up that each of these does first'
 	@echo 'make clean        remove all that the set-up made'
 	@echo 'PYTHON=python3.12 names another Python (3.10 to 3.14)'
 
 # Told while make reads this file, because a recipe that fails adds a line of make's own.
-ifneq ($(filter setup demo test lint bench bench-graph bench-edge faults fuzz,$(MAKECMDGOALS)),)
+ifneq ($(filter setup demo test lint bench bench-graph bench-edge faults fuzz clock-kills bench-hardware,$(MAKECMDGOALS)),)
 ifeq ($(shell command -v $(PYTHON)),)
 $(error set-up: $(PYTHON) is missing: install Python 3.10 to 3.14)
 endif
@@ -71,6 +73,12 @@ faults: setup
 
 fuzz: setup
 	@$(IN_ENVIRONMENT) visionscaling fuzz-server $(if $(MINUTES),--minutes '$(MINUTES)') --json out/fuzz/fuzz.json $(ARGS)
+
+clock-kills: setup
+	@$(IN_ENVIRONMENT) visionscaling clock-kills --count '$(or $(COUNT),200)' --json out/clock-kills/clock-kills.json $(ARGS)
+
+bench-hardware: setup
+	@$(IN_ENVIRONMENT) visionscaling bench-hardware --json out/bench/hardware.json $(ARGS)
 
 clean:
 	rm -rf .venv build install log

@@ -104,6 +104,28 @@ def test_the_same_wish_again_writes_nothing(machine: Machine) -> None:
     machine.regulation.release()
 
 
+def test_a_power_modes_cap_is_kept_and_told(machine: Machine) -> None:
+    machine.somebody_sets(306000000, 612000000)
+    report = machine.wants(816e6)
+    assert machine.limits == ('612000000', '612000000')
+    assert report.set_frequency_hz == report.ceiling_frequency_hz == 612e6
+    assert report.throttle == Throttle.POWER_MODE
+    assert '612 MHz by the power mode' in report.throttle_words
+    assert (report.errors, report.warnings) == ((), ())
+    assert machine.wants(408e6).throttle == Throttle.NONE
+    machine.wants(0.0)
+    assert machine.limits == ('306000000', '612000000')
+    machine.somebody_sets(306000000, 1300500000)
+    assert machine.wants(816e6).ceiling_frequency_hz == math.inf
+    machine.regulation.release()
+
+
+def test_without_levels_a_wish_is_left_to_the_device(machine: Machine) -> None:
+    machine.tree.write(f'{machine.tree.gpu}/available_frequencies', '')
+    report = machine.wants(816e6)
+    assert (report.target_frequency_hz, report.throttle, report.errors) == (0.0, 0, ())
+
+
 def test_a_wish_that_grows_old_is_given_back(machine: Machine) -> None:
     machine.wants(612e6)
     assert not machine.step(3.0).timed_out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from visionscaling_ros.errors import HardwareError, VisionScalingError
@@ -62,6 +62,7 @@ class ClockRegulation:
         self._latency_s = math.nan
         self._failure = ''
         self._found: Mapping[str, str] = {}  # for a person who has to write it
+        self._cap_hz = math.inf  # of the state found, inf where it allows all levels
 
     def step(
         self, wish: Wish, settings: KeeperSettings, utilization: float, now_s: float
@@ -80,8 +81,11 @@ class ClockRegulation:
         effect = self._effect.look(
             look.limits_hz, look.frequency_hz, utilization, board.reason, now_s
         )
+        if requested_hz != RELEASE_HZ and not self._guard.engaged:
+            self._note_found(look.levels_hz)
+        ceiling_hz = min(verdict.ceiling_hz, self._cap_hz)
         try:
-            target_hz = target_level(look.levels_hz, requested_hz, settings, verdict.ceiling_hz)
+            target_hz = target_level(look.levels_hz, requested_hz, settings, ceiling_hz)
         except HardwareError as error:
             errors.append(str(error))
             target_hz = RELEASE_HZ
@@ -149,9 +153,16 @@ class ClockRegulation:
             self._set_hz = RELEASE_HZ
             self._effect.note_release()
 
+    def _note_found(self, levels_hz: Sequence[float]) -> None:
+        clock = self._guard.clock
+        try:
+            self._found = clock.state()
+            cap_hz = clock.cap_hz(self._found)
+        except (VisionScalingError, OSError):  # a set will tell
+            self._found, cap_hz = {}, math.inf
+        self._cap_hz = cap_hz if any(level > cap_hz for level in levels_hz) else math.inf
+
     def _set(self, target_hz: float, slot_s: float, now_s: float) -> None:
-        if not self._guard.engaged:
-            self._found = self._guard.clock.state()
         started_s = time.monotonic()
         self._set_hz = self._guard.set_frequency(target_hz)
         self._latency_s = time.monotonic() - started_s
@@ -176,7 +187,8 @@ class ClockRegulation:
         ):
             if words:
                 (errors if serious else warnings).append(words)
-        reasons = (verdict.words, board.words, effect.words)
+        mode, mode_words = self._power_mode(min((requested_hz, *look.levels_hz[-1:])), verdict)
+        reasons = (verdict.words, mode_words, board.words, effect.words)
         return KeeperReport(
             frequency_hz=look.frequency_hz,
             requested_frequency_hz=requested_hz,
@@ -184,8 +196,8 @@ class ClockRegulation:
             set_frequency_hz=self._set_hz,
             limits_hz=look.limits_hz,
             available_frequencies_hz=look.levels_hz,
-            ceiling_frequency_hz=verdict.ceiling_hz,
-            throttle=verdict.reason | board.reason | effect.reason,
+            ceiling_frequency_hz=min(verdict.ceiling_hz, self._cap_hz),
+            throttle=verdict.reason | mode | board.reason | effect.reason,
             throttle_words='; '.join(words for words in reasons if words),
             sets=self._guard.writes,
             overwritten=self._effect.overwritten,
@@ -196,6 +208,12 @@ class ClockRegulation:
             errors=tuple(errors),
             warnings=tuple(warnings),
         )
+
+    def _power_mode(self, wanted_hz: float, verdict: ThermalVerdict) -> tuple[Throttle, str]:
+        """Whether the state found keeps the clock below what is wanted and heat would allow."""
+        if self._cap_hz >= min(wanted_hz, verdict.ceiling_hz):
+            return Throttle.NONE, ''
+        return Throttle.POWER_MODE, f'capped at {self._cap_hz * 1e-6:g} MHz by the power mode found'
 
     def _slowdown(self) -> float:
         try:

@@ -58,7 +58,8 @@ class KeeperReport:
     :param set_frequency_hz: level set and read back; 0: left to the device (always in a dry run).
     :param limits_hz: range the governor is held in; None: the device does not tell.
     :param available_frequencies_hz: levels now.
-    :param ceiling_frequency_hz: highest level heat allows; inf: any, 0: left to the device.
+    :param ceiling_frequency_hz: highest level that heat and the power mode found allow; inf:
+        any, 0: left to the device.
     :param throttle: why the clock is not what was asked for.
     :param throttle_words: the same for a person.
     :param sets: levels written, repeated ones not.

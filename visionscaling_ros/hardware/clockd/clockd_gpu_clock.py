@@ -97,6 +97,10 @@ class ClockdGpuClock(GpuClock):
             held = {} if self._set_hz is None else {HELPER_LEVEL: repr(self._set_hz)}
         return {**self.inner.state(), **held}
 
+    def cap_hz(self, state: Mapping[str, str]) -> float:
+        """The device's, which the helper keeps to."""
+        return self.inner.cap_hz(state)
+
     def restore(self, state: Mapping[str, str]) -> None:
         """Bring back a state: the one the helper found, or a level it had set.
 

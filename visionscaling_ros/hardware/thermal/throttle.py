@@ -15,3 +15,4 @@ class Throttle(IntFlag):
     BOARD_POWER = 8
     OVERWRITTEN = 16
     NOT_IN_EFFECT = 32
+    POWER_MODE = 64
