@@ -103,8 +103,9 @@ class Parameter:
 class NodeParameters(Mapping[str, Any]):
     """The parameters of one node: ``parameters['name']`` is always a value that passed its checks.
 
-    A value given at start that is not allowed is refused with an error in the log, and the default
-    stays; a value set later is refused with the reason in the service's answer.
+    A value given at start that is not allowed, or does not fit the others, is refused with an error
+    in the log, and the default stays; a value set later is refused with the reason in the
+    service's answer.
 
     :param check_all: raises InvalidValueError for combinations that are not allowed.
     :param on_change: called with the names that changed, after they did.
@@ -122,11 +123,7 @@ class NodeParameters(Mapping[str, Any]):
         self._check_all = check_all
         self._on_change = on_change
         self._values = {d.name: _declare(node, d) for d in declarations}
-        try:
-            check_all(self._values)
-        except InvalidValueError as error:
-            node.get_logger().error(f'{error}; all parameters keep their defaults')
-            self._values = {d.name: _use_default(node, d) for d in declarations}
+        self._settle_combination(node)
         for d in declarations:
             if d.read_only:  # only now: one that is read-only cannot be declared anew
                 descriptor = copy.deepcopy(node.describe_parameter(d.name))
@@ -142,6 +139,27 @@ class NodeParameters(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def _settle_combination(self, node: Node) -> None:
+        """Use the default of each parameter that is named as not fitting the others."""
+        for _ in self._declarations:
+            refusal = self._refusal()
+            if refusal is None:
+                return
+            named = self._declarations.get(refusal.name)
+            if named is None or self._values[named.name] == named.default:
+                break
+            node.get_logger().error(f'{refusal}; using {named.default!r}')
+            self._values[named.name] = _use_default(node, named)
+        node.get_logger().error(f'{refusal}; all parameters keep their defaults')
+        self._values = {d.name: _use_default(node, d) for d in self._declarations.values()}
+
+    def _refusal(self) -> InvalidValueError | None:
+        try:
+            self._check_all(self._values)
+        except InvalidValueError as error:
+            return error
+        return None
 
     def _on_set(self, proposed: list[RosParameter]) -> SetParametersResult:
         known = [p for p in proposed if p.name in self._declarations]
