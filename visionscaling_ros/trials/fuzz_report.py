@@ -8,9 +8,13 @@ from typing import Any
 
 import psutil
 
+from visionscaling_ros.edge.server.server_limits import ServerLimits
 from visionscaling_ros.trials.honest_robot import HonestRobot
 
 MIB = 1 << 20
+# What one robot may have under way by the server's limits, and half of it once more: gRPC still
+# holds a message while Python copies it.
+MEMORY_GROWTH_MIB = 1.5 * ServerLimits().requests_per_robot * ServerLimits().message_bytes / MIB
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class FuzzSettings:
     token: str = ''
     model: str = 'vsdet_n'
     input_size_px: int = 320
-    memory_growth_mib: float = 512.0
+    memory_growth_mib: float = MEMORY_GROWTH_MIB
     served_share: float = 0.9
     calm_s: float = 3.0
 
