@@ -124,7 +124,7 @@ class Graph:
             'ROS_DOMAIN_ID': str(domain),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
             'ROS_LOG_DIR': str(folder / 'log'),
-            'XDG_RUNTIME_DIR': str(folder / 'run'),
+            'VISIONSCALING_STATE_HOME': str(folder / 'run'),
             'PYTHONUNBUFFERED': '1',
         }
         self.environment = {**os.environ, **isolation}

@@ -10,6 +10,7 @@ import pytest
 
 from visionscaling_ros.nodes.clock_driver import DecisionDriver
 from visionscaling_ros.trials.clock_kills.plan import (
+    BETWEEN,
     DIRECT,
     RESTORING,
     SETTING,
@@ -27,24 +28,27 @@ AT_ONCE, SOON, LATER = (Kill(SETTING, delay_s) for delay_s in (0.0, 0.002, 0.05)
 DIRECTLY = (
     KillRound(DIRECT, (NODE,), (AT_ONCE, Kill(RESTORING, 0.001))),
     KillRound(DIRECT, (NODE,), (Kill(STOPPING, 0.02),)),
+    KillRound(DIRECT, (NODE,), (Kill(BETWEEN, 0.0),), governor=True),
 )
 BY_HELPER = (
     KillRound(THROUGH_HELPER, (HELPER,), (AT_ONCE, Kill(STARTING, 0.05), Kill(RESTORING, 0.0))),
     KillRound(THROUGH_HELPER, (HELPER,), (SOON,)),
     KillRound(THROUGH_HELPER, (NODE,), (LATER,)),
-    KillRound(THROUGH_HELPER, (NODE, HELPER), (SOON,)),
+    KillRound(THROUGH_HELPER, (NODE, HELPER), (SOON,), governor=True),
 )
+CROSSING = (
+    KillRound(DIRECT, (NODE,), (SOON, SOON), crossing=True),
+    KillRound(THROUGH_HELPER, (HELPER, NODE), (Kill(BETWEEN, 0.0), SOON), crossing=True),
+)
+NEEDS_ROOT = pytest.mark.skipif(bool(why_not()), reason=why_not() or 'never')
 
 
 @pytest.mark.parametrize(
     'rounds',
     [
         pytest.param(DIRECTLY, id='direct'),
-        pytest.param(
-            BY_HELPER,
-            id='by helper',
-            marks=pytest.mark.skipif(bool(why_not()), reason=why_not() or 'never'),
-        ),
+        pytest.param(BY_HELPER, id='by helper', marks=NEEDS_ROOT),
+        pytest.param(CROSSING, id='one after the other', marks=NEEDS_ROOT),
     ],
 )
 def test_the_clock_is_as_it_was_found_after_every_kill(
@@ -58,5 +62,8 @@ def test_the_clock_is_as_it_was_found_after_every_kill(
     document = json.loads(report.read_text(encoding='utf-8'))
     assert document['kills'] == sum(len(one.kills) for one in rounds)
     assert document['wrong'] == []
-    assert [record['violations'] for record in document['rounds']] == [[]] * (len(rounds) + 1)
+    ways = {one.way for one in rounds}  # each ends with a clean stop
+    assert [record['violations'] for record in document['rounds']] == [[]] * (
+        len(rounds) + len(ways)
+    )
     assert all(record['writes'] for record in document['rounds'])

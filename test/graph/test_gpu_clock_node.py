@@ -76,7 +76,7 @@ def test_a_decision_sets_the_clock_rounded_up_to_a_level(robot: Robot) -> None:
     assert robot.clock.frequency_hz() == 612e6
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_restores_what_was_found(robot: Robot, number: signal.Signals) -> None:
     node = robot.start()
     robot.decide(306e6)

@@ -12,7 +12,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from fake_nvml import FakeNvml
 from graph_harness import Graph, Process
-from hardware_trees import agx_orin, bare, orin_nano, tx2
+from hardware_trees import agx_orin, bare, orin_nano, pc, tx2
 from visionscaling_ros.msg import GpuState, SlotDecision
 
 from visionscaling_ros.nodes.topics import DECISION_QOS
@@ -194,6 +194,20 @@ def test_a_lost_rail_is_a_gap_and_never_filled(graph: Graph) -> None:
     assert later.energy_j == state.energy_j
     assert math.isnan(later.power_w)
     robot.diagnosed(WARN, 'cannot be read', 'power')
+
+
+def test_a_slow_meter_keeps_its_power_between_readings(graph: Graph) -> None:
+    robot = Robot(graph, pc)
+    robot.start(power_backend='battery')
+    state = robot.states.wait(lambda state: state.energy_measured_s > 0.0)
+    assert state.power_source == 'battery'
+    assert state.power_covers_radio
+    robot.states.clear()
+    later = robot.states.wait(lambda later: later.energy_measured_s > state.energy_measured_s)
+    powers_w = [message.power_w for message in robot.states.messages]
+    assert len(powers_w) > 1
+    assert powers_w == [pytest.approx(11.832 * 1.25)] * len(powers_w)
+    assert later.energy_j / later.energy_measured_s == pytest.approx(11.832 * 1.25)
 
 
 def test_a_dry_run_reports_what_it_would_do_and_writes_nothing(robot: Robot) -> None:

@@ -33,6 +33,11 @@ from hardware_tree_parts import (
 )
 
 MHZ = 1_000_000
+# Last of a board's names in /proc/device-tree/compatible, Linux arch/arm64/boot/dts/nvidia.
+CHIPS = {
+    'nano': 'tegra210', 'tx2': 'tegra186', 'agx_xavier': 'tegra194', 'agx_orin': 'tegra234',
+    'orin_nano': 'tegra234', 'thor': 'tegra264',
+}  # fmt: skip
 GOVERNORS = ('nvhost_podgov', 'userspace', 'performance', 'simple_ondemand')
 
 Build = Callable[[Path], Tree]
@@ -297,6 +302,8 @@ def _jetson(
         f'/sys/class/thermal/thermal_zone{index}/temp',
     )  # fmt: skip
     tree.write('/proc/device-tree/model', model)
+    (chip,) = {chip for board, chip in CHIPS.items() if name.startswith(board)}
+    tree.write('/proc/device-tree/compatible', f'nvidia,{name}\0nvidia,{chip}\0')
     tree.write('/proc/sys/kernel/random/boot_id', 'c0ffee00-0000-4000-8000-000000000001')
     if of_name:
         tree.write(f'{parent}/of_node/name', of_name)

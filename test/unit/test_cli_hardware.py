@@ -45,7 +45,7 @@ PROGRAM = (
 
 @pytest.fixture(autouse=True)
 def _own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
+    monkeypatch.setenv('VISIONSCALING_STATE_HOME', str(tmp_path))
     monkeypatch.setenv('COLUMNS', '80')
 
 
@@ -130,6 +130,7 @@ def test_a_clock_that_may_not_be_written_says_what_to_do(
     ('arguments', 'allowed'),
     [
         (('--backend', 'amd'), 'jetson, nvml, cpufreq'),
+        (('--backend', 'emulated'), 'it works anywhere'),
         (('--root', '/no/such/folder'), 'a folder'),
     ],
 )
@@ -208,6 +209,25 @@ def test_a_level_the_kernel_refuses_is_told_and_the_others_are_set(
     assert tree.contents() == before
 
 
+def test_levels_above_a_power_modes_cap_are_told_apart_and_no_failure(
+    make: Callable[[str], Tree],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(hardware_check, 'HOLD_S', 0.0)
+    tree, report = make('agx_orin'), tmp_path / 'report.json'
+    tree.write(f'{tree.gpu}/max_freq', 612_000_000)
+    before = tree.contents()
+    assert _run('--root', tree.root, '--check', '--json', report) == 0
+    said = capsys.readouterr().out
+    assert said.count('capped at 612 MHz by the power mode') == 7
+    assert "4 of 11 levels set, 7 above the power mode's 612 MHz; all is as" in said
+    levels = json.loads(report.read_text(encoding='utf-8'))['check']
+    assert [level['capped'] for level in levels] == [False] * 4 + [True] * 7
+    assert tree.contents() == before
+
+
 def test_a_check_leaves_a_clock_alone_that_another_owner_sets(
     make: Callable[[str], Tree],
 ) -> None:
@@ -258,7 +278,17 @@ def test_a_signal_takes_effect_when_all_is_done() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_held() as came:
+            signal.raise_signal(signal.SIGHUP)
+        assert came == []
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_check_early_and_restored(
     number: signal.Signals, make: Callable[[str], Tree]
 ) -> None:
@@ -352,5 +382,7 @@ def test_every_nvidia_card_is_told(
     assert all(card['levels_hz'][-1] == 1980e6 for card in cards)
     assert document['clock']['device'] == cards[1]['device']
     (meter,) = (meter for meter in document['meters'] if meter['backend'] == 'nvml')
-    assert meter['scope'] == 'gpu'
+    assert (meter['scope'], meter['covers']) == ('gpu', 'the graphics card alone')
+    assert meter['device'] == document['meter']['device'] == cards[1]['device']
+    assert document['meter']['backend'] == 'nvml'
     assert document['thermometer']['temperature_c'] == 47.0

@@ -10,6 +10,7 @@ import rich.progress
 import yaml
 
 from visionscaling_ros.cli import main as command
+from visionscaling_ros.hardware.state_folder import state_folder
 from visionscaling_ros.simulation.profile import load_profile
 from visionscaling_ros.vision.catalog import built_in_catalog
 
@@ -38,7 +39,7 @@ def size_px(model):
 @pytest.fixture
 def profile(tmp_path, monkeypatch, model, size_px):
     """Runs the command on one model and size, at two levels of an emulated clock."""
-    monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
+    monkeypatch.setenv('VISIONSCALING_STATE_HOME', str(tmp_path))
     monkeypatch.setitem(command.COMMANDS, 'profile', 'profile')
 
     def run(*options, models=(model,)):
@@ -73,7 +74,7 @@ def test_a_tiny_run_makes_a_profile_that_the_simulator_takes(
     assert (content['meter'], content['clock_backend']) == ('model', 'emulated')
     assert (tmp_path / 'mine.png').read_bytes().startswith(b'\x89PNG')
     assert str(tmp_path / 'mine.yaml') in capsys.readouterr().out
-    state = tmp_path / 'visionscaling_ros'
+    state = state_folder()
     assert (state / 'emulated_gpu-profile').read_text().strip() == ''
     assert not list(state.glob('*.found'))
     device = str(tmp_path / 'mine.yaml')
@@ -121,7 +122,7 @@ def test_a_signal_keeps_the_journal_and_writes_nothing_else(
     assert not (tmp_path / 'mine.png').exists()
     assert 'the same command goes on from there' in capsys.readouterr().err
     assert (tmp_path / 'mine.yaml.journal').read_bytes().count(b'\n') == 1 + 3
-    assert not list((tmp_path / 'visionscaling_ros').glob('*.found'))
+    assert not list(state_folder().glob('*.found'))
     assert profile() == 0
     assert load_profile(tmp_path / 'mine.yaml').points
 
@@ -162,7 +163,8 @@ def test_when_nothing_could_be_measured_there_is_no_profile(tmp_path, profile, c
         (('--arrival-fps', '0'), 'arrival_fps = 0.0'),
         (('--base-w', '-1'), 'base_w = -1.0'),
         (('--target', '42'), 'accuracy_target_map = 42.0'),
-        (('--backend', 'nvidia'), "backend = 'nvidia'"),
+        (('--backend', 'nvidia'), "--backend = 'nvidia'"),
+        (('--meter', 'multimeter'), "--meter = 'multimeter'"),
         (('--like', 'xavier'), "profile = 'xavier'"),
         (('--models', 'yolo9000'), "model = 'yolo9000'"),
         (('--sizes', '33'), 'sizes = 33'),
@@ -176,4 +178,5 @@ def test_what_is_not_allowed_is_told_with_what_is(tmp_path, profile, capsys, opt
     error = capsys.readouterr().err
     assert says in error
     assert 'allowed: ' in error
+    assert ' %' not in error  # no bar
     assert not (tmp_path / 'mine.yaml').exists()

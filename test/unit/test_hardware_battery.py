@@ -136,6 +136,33 @@ class TestFuelCheck:
         assert self.run(tree, 20.0, charge_now=(8e6, 1e6 * amperes / 3600)) == ''
         assert 'its gauge fell' in self.run(tree, 2.0, charge_now=(8e6, 1e6 * amperes / 3600))
 
+    @pytest.mark.parametrize(
+        ('told', 'volts', 'doubted'),
+        [
+            (1.0, (11.9, 11.3), False),
+            (1.0, (11.3, 11.9), False),
+            (1.0, (12.6, 9.0), False),
+            (0.3, (11.9, 11.3), True),
+            (3.0, (11.9, 11.3), True),
+        ],
+    )
+    def test_a_voltage_that_sags_at_a_load_step_is_not_taken_for_charge(
+        self, tree: Tree, told: float, volts: tuple[float, float], doubted: bool
+    ) -> None:
+        """10 W, then 45 W, of which the meter tells a share; the charge is that of the truth."""
+        charge_uah, doubts = 4.5e6, set()
+        tree.write(f'{BATTERY}/charge_now', int(charge_uah))
+        tree.write(f'{BATTERY}/voltage_now', int(1e6 * volts[0]))
+        check = FuelCheck(tree.files, BATTERY)
+        for second in range(900):
+            power_w, voltage = (10.0, volts[0]) if second < 400 else (45.0, volts[1])
+            charge_uah -= 1e6 * power_w / voltage / 3600
+            tree.write(f'{BATTERY}/charge_now', int(charge_uah))
+            tree.write(f'{BATTERY}/voltage_now', int(1e6 * voltage))
+            doubts.add(bool(check.update(float(second), told * power_w)))
+        check.close()
+        assert (True in doubts) == doubted
+
     def test_a_gauge_that_rises_starts_anew(self, tree: Tree) -> None:
         assert self.run(tree, 20.0, energy_now=(1e7, -20e6 / 3600)) == ''
 

@@ -63,6 +63,36 @@ class TestAuto:
         assert isinstance(choice.clock, NoGpuClock)
         assert 'install-helper --cpufreq' in choice.rejected[2]
 
+    @pytest.mark.parametrize('name', JETSONS)
+    def test_a_jetson_without_its_gpus_driver_keeps_its_cpu_alone(
+        self, name: str, tmp_path: Path
+    ) -> None:
+        tree = JETSONS[name](tmp_path)
+        tree.remove(tree.gpu)
+        tree.remove('/sys/class/devfreq')
+        choice = chosen('auto', tree.files)
+        assert isinstance(choice.clock, NoGpuClock)
+        assert 'left alone' in choice.rejected[2]
+        assert '/proc/device-tree/compatible' in choice.rejected[2]
+        assert chosen('cpufreq', tree.files).clock.name == 'cpufreq'
+
+    @pytest.mark.parametrize(
+        ('vendor', 'kind', 'clock'),
+        [
+            ('0x10de', '0x030000', 'none'),
+            ('0x10de', '0x030200', 'none'),
+            ('0x10de', '0x040300', 'cpufreq'),  # sound alone
+            ('0x8086', '0x030000', 'cpufreq'),
+        ],
+    )
+    def test_a_pc_with_an_nvidia_card_keeps_its_cpu_alone(
+        self, vendor: str, kind: str, clock: str, tmp_path: Path
+    ) -> None:
+        tree = hardware_trees.pc(tmp_path)
+        tree.write('/sys/bus/pci/devices/0000:01:00.0/vendor', vendor)
+        tree.write('/sys/bus/pci/devices/0000:01:00.0/class', kind)
+        assert chosen('auto', tree.files).clock.name == clock
+
     def test_a_machine_with_nothing_has_none_and_each_is_accounted_for(
         self, tmp_path: Path
     ) -> None:

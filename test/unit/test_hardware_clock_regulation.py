@@ -14,6 +14,7 @@ from hardware_trees import Tree, agx_orin
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.clock_regulation import ClockRegulation, Wish
+from visionscaling_ros.hardware.clocks import cooling
 from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.hardware.clocks.devfreq_gpu_clock import DevfreqGpuClock
 from visionscaling_ros.hardware.device_files import DeviceFiles
@@ -260,3 +261,42 @@ def test_a_dry_run_decides_everything_and_writes_nothing(machine: Machine, tmp_p
     machine.regulation.release()
     assert machine.tree.contents() == machine.original
     assert not list(tmp_path.glob('found*'))
+
+
+def test_a_range_that_cooling_holds_is_left_until_that_ends(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cooling, 'SETTLE_S', -1.0)
+    device = '/sys/class/thermal/cooling_device0'
+    machine.tree.write(f'{device}/type', 'devfreq-17000000.gpu')
+    machine.tree.write(f'{device}/cur_state', 4)
+    machine.original = machine.tree.contents()
+    machine.somebody_sets(306000000, 612000000)  # as the kernel has it read while it cools
+    report = machine.wants(816e6)
+    assert machine.limits == ('306000000', '612000000')
+    assert report.throttle == Throttle.BOARD_THERMAL
+    assert 'cools it (devfreq-17000000.gpu)' in report.throttle_words
+    assert (report.set_frequency_hz, report.target_frequency_hz) == (0.0, 816e6)
+    assert report.ceiling_frequency_hz == math.inf
+    assert (report.errors, report.sets, machine.guard.engaged) == ((), 0, False)
+    machine.somebody_sets(306000000, 1300500000)
+    machine.tree.write(f'{device}/cur_state', 0)
+    report = machine.step()  # long before the slot is over
+    assert (report.set_frequency_hz, report.throttle) == (816e6, Throttle.NONE)
+    machine.wants(0.0)
+    assert machine.limits == ('306000000', '1300500000')
+
+
+def test_cooling_that_begins_while_a_clock_is_set_changes_nothing_of_what_was_found(
+    machine: Machine,
+) -> None:
+    machine.wants(816e6)
+    device = '/sys/class/thermal/cooling_device0'
+    machine.tree.write(f'{device}/type', 'devfreq-17000000.gpu')
+    machine.tree.write(f'{device}/cur_state', 4)
+    machine.original = machine.tree.contents()
+    report = machine.wants(510e6)
+    assert report.set_frequency_hz == 510e6
+    machine.tree.write(f'{device}/cur_state', 0)
+    machine.wants(0.0)
+    assert machine.limits == ('306000000', '1300500000')

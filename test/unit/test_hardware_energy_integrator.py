@@ -128,6 +128,29 @@ def test_a_counter_that_began_anew_is_a_gap_of_that_stretch_only() -> None:
     assert integrator.gaps == 1
 
 
+def test_a_restart_told_with_another_rail_lost_is_a_gap_and_not_forgotten() -> None:
+    integrator = EnergyIntegrator(('p0', 'p1'), 1.0)
+    integrator.add(PowerSample(0.0, {}, {'p0': 0.0, 'p1': 0.0}))
+    integrator.add(PowerSample(1.0, {}, {'p0': 10.0, 'p1': 10.0}))
+    integrator.add(PowerSample(2.0, {}, {'p0': 10.0}, frozenset({'p0'})))
+    assert (integrator.gap_s, integrator.gaps) == (1.0, 1)
+    integrator.add(PowerSample(3.0, {}, {'p0': 20.0, 'p1': 30.0}))
+    integrator.add(PowerSample(4.0, {}, {'p0': 30.0, 'p1': 40.0}))
+    assert integrator.energy_j == pytest.approx(20.0 + 20.0)
+    assert (integrator.measured_s, integrator.gap_s, integrator.gaps) == (2.0, 2.0, 1)
+
+
+def test_a_sample_is_overdue_after_as_long_as_can_be_bridged() -> None:
+    integrator = EnergyIntegrator(('cpu',), 1.0)
+    assert integrator.overdue_s(100.0) == 0.0
+    integrator.add(power(5.0, 10.0))
+    assert integrator.overdue_s(5.0 + MAX_PERIODS) == 0.0
+    assert integrator.overdue_s(8.5) == 3.5
+    assert (integrator.gap_s, integrator.gaps) == (0.0, 0)
+    integrator.add(power(9.0, 10.0))
+    assert (integrator.overdue_s(9.0), integrator.gap_s) == (0.0, 4.0)
+
+
 def test_a_restart_of_a_part_is_no_gap() -> None:
     integrator = EnergyIntegrator(('cpu',), PERIOD_S)
     integrator.add(PowerSample(0.0, {}, {'cpu': 0.0, 'core': 0.0}))

@@ -17,10 +17,12 @@ from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.hardware.clocks.cpufreq_gpu_clock import CpufreqGpuClock
 from visionscaling_ros.hardware.clocks.devfreq_gpu_clock import DevfreqGpuClock
 from visionscaling_ros.hardware.clocks.emulated_gpu_clock import EmulatedGpuClock
-from visionscaling_ros.hardware.clocks.found_record import record_files
+from visionscaling_ros.hardware.clocks.found_record import boot_id, record_files
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
-from visionscaling_ros.hardware.leftovers import restore_file
+from visionscaling_ros.hardware.device_files import DeviceFiles
+from visionscaling_ros.hardware.leftovers import restore_all, restore_file
 from visionscaling_ros.hardware.state_file import state_file_of
+from visionscaling_ros.hardware.state_folder import state_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = """
@@ -47,8 +49,8 @@ def tree(tmp_path: Path) -> hardware_trees.Tree:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / 'run').mkdir(mode=0o700)
-    monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path / 'run'))
-    return tmp_path / 'run' / 'visionscaling_ros'
+    monkeypatch.setenv('VISIONSCALING_STATE_HOME', str(tmp_path / 'run'))
+    return state_folder()
 
 
 def left_by_a_killed_process(clock: GpuClock, place: Path, state_file: Path) -> None:
@@ -211,3 +213,79 @@ def test_a_damaged_file_of_no_device_makes_none(tree: hardware_trees.Tree, folde
     with pytest.raises(HardwareError, match='a device it no longer names'):
         restore_file(folder / 'jetson-gone.found', tree.files)
     assert [path.name for path in folder.iterdir()] == ['jetson-gone.found']
+
+
+def test_a_tree_is_the_same_machine_by_each_of_its_names(
+    tree: hardware_trees.Tree, folder: Path, tmp_path: Path
+) -> None:
+    before = tree.contents()
+    (tmp_path / 'link').symlink_to(tree.root)
+    clock = DevfreqGpuClock(DeviceFiles(tmp_path / 'link'))
+    path = state_file_of(clock, tmp_path / 'link')
+    assert path == state_file_of(clock, tree.root)
+    left_by_a_killed_process(clock, tmp_path / 'link', path)
+    done = command('restore', '--root', str(tmp_path / 'link'))
+    assert done.returncode == 0, done.stderr
+    assert tree.contents() == before
+
+
+def test_a_start_undoes_all_that_was_left_on_its_machine_and_nothing_else(
+    tree: hardware_trees.Tree, folder: Path, tmp_path: Path
+) -> None:
+    other = hardware_trees.agx_orin(tmp_path / 'other')
+    emulated = EmulatedGpuClock(folder / 'emulated_gpu-0-robot')
+    gpu, cpu = DevfreqGpuClock(tree.files), CpufreqGpuClock(tree.files)
+    before = tree.contents()
+    for clock, root in (
+        (gpu, tree.root),
+        (cpu, tree.root),
+        (DevfreqGpuClock(other.files), other.root),
+    ):
+        left_by_a_killed_process(clock, root, state_file_of(clock, root))
+    left_by_a_killed_process(emulated, Path(emulated.device), state_file_of(emulated))
+    others = other.contents()
+    said = list(restore_all(tree.files, but=state_file_of(cpu, tree.root)))
+    assert sorted(words.partition(' is ')[0] for words in said) == sorted(
+        (gpu.device, emulated.device)
+    )
+    assert gpu.state()['min_freq'] == '306000000'
+    assert emulated.state() == {'register': ''}
+    assert other.contents() == others
+    assert tree.contents() != before
+    assert len(list(restore_all(tree.files))) == 1
+    assert tree.contents() == before
+    assert list(restore_all(tree.files)) == []
+
+
+def test_a_start_says_nothing_of_what_a_living_process_sets(
+    tree: hardware_trees.Tree, folder: Path
+) -> None:
+    clock = DevfreqGpuClock(tree.files)
+    with ClockGuard(clock, state_file_of(clock, tree.root)) as guard:
+        guard.set_frequency(510e6)
+        assert list(restore_all(tree.files)) == []
+        assert clock.limits_hz() == (510e6, 510e6)
+
+
+@pytest.mark.parametrize(('boot', 'kept'), [('another', False), (boot_id(), True)])
+def test_a_device_that_is_gone_is_forgotten_after_a_reboot_only(
+    tree: hardware_trees.Tree, folder: Path, boot: str, kept: bool
+) -> None:
+    clock = DevfreqGpuClock(tree.files)
+    path = state_file_of(clock, tree.root)
+    left_by_a_killed_process(clock, tree.root, path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'boot_id': boot}))
+    tree.remove(clock.device)
+    (said,) = restore_all(tree.files)
+    assert ('it is kept' in said) is kept
+    assert path.exists() is kept
+
+
+def test_a_policy_alone_is_undone(tree: hardware_trees.Tree, folder: Path) -> None:
+    before = tree.contents()
+    clock = CpufreqGpuClock(tree.files, 'policy4')
+    ClockGuard(clock, state_file_of(clock, tree.root)).set_frequency(729.6e6)
+    assert tree.contents() != before
+    (said,) = restore_all(tree.files)
+    assert 'policy4 is restored' in said
+    assert tree.contents() == before

@@ -12,8 +12,9 @@ import pytest
 from hardware_trees import agx_orin, orin_nano
 
 from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.hardware.power.energy_integrator import MAX_PERIODS
 from visionscaling_ros.hardware.power.ina3221_meter import Ina3221Meter
-from visionscaling_ros.hardware.power.meter_sampler import MeterSampler
+from visionscaling_ros.hardware.power.meter_sampler import MeterSampler, retry_pause_s
 from visionscaling_ros.hardware.power.power_meter import PowerMeter, PowerSample, Scope
 
 
@@ -85,7 +86,83 @@ def test_mean_power_is_that_since_the_reading_before() -> None:
     assert reading.energy_j == pytest.approx(1.0)
     assert reading.measured_s == pytest.approx(0.1)
     assert dict(reading.rail_power_w) == {'total': 10.0, 'part': 10.0}
+
+
+def test_power_stays_what_it_was_until_the_next_sample_or_a_gap() -> None:
+    clock, meter, sampler = stepped()
+    sampler.sample()
+    step(clock, sampler, 1)
+    assert [sampler.read().power_w for _ in range(3)] == [pytest.approx(10.0)] * 3
+    meter.error = HardwareError('for a moment')
+    step(clock, sampler, 1)
+    assert sampler.read().power_w == pytest.approx(10.0)
+    step(clock, sampler, 3)
     assert math.isnan(sampler.read().power_w)
+    meter.error = None
+    step(clock, sampler, 1)
+    assert math.isnan(sampler.read().power_w)  # one sample after a gap tells no energy
+    step(clock, sampler, 1)
+    assert sampler.read().power_w == pytest.approx(10.0)
+
+
+def test_a_device_that_does_not_answer_is_told_and_its_time_counted_once() -> None:
+    clock, _, sampler = stepped()
+    sampler.sample()
+    step(clock, sampler, 5)
+    clock.now_s += 0.029
+    assert (sampler.read().trouble, sampler.read().gap_s) == ('', 0.0)
+    clock.now_s += 2.471
+    for _ in range(2):
+        reading = sampler.read()
+        assert 'no answer for 2.5 s' in reading.trouble
+        assert reading.gap_s == pytest.approx(2.5)
+        assert (reading.gaps, dict(reading.rail_power_w)) == (1, {})
+        assert math.isnan(reading.power_w)
+        assert reading.energy_j == pytest.approx(0.5)
+    sampler.sample()
+    step(clock, sampler, 5)
+    reading = sampler.read()
+    assert reading.gap_s == pytest.approx(2.5)
+    assert (reading.gaps, reading.trouble) == (1, '')
+    assert reading.energy_j == pytest.approx(1.0)
+    assert reading.power_w == pytest.approx(10.0)
+
+
+def test_a_counter_that_went_on_meanwhile_takes_the_gap_back() -> None:
+    clock = Clock()
+
+    class Counter(Meter):
+        def read(self) -> PowerSample:
+            return PowerSample(clock.now_s, {}, {'total': 10.0 * clock.now_s})
+
+    sampler = MeterSampler(Counter(clock), now_s=clock)
+    sampler.sample()
+    clock.now_s += 4.0
+    assert (sampler.read().gap_s, sampler.read().measured_s) == (4.0, 0.0)
+    sampler.sample()
+    reading = sampler.read()
+    assert (reading.gap_s, reading.gaps, reading.measured_s) == (0.0, 0, 4.0)
+    assert reading.energy_j == pytest.approx(40.0)
+
+
+def test_a_meter_that_fails_and_is_asked_less_often_counts_all_of_the_time() -> None:
+    clock, meter, sampler = stepped()
+    sampler.sample()
+    meter.error = HardwareError('gone for good')
+    step(clock, sampler, 10)
+    clock.now_s += 0.9
+    reading = sampler.read()
+    assert reading.gap_s == pytest.approx(1.0)
+    assert (reading.gaps, reading.trouble) == (1, 'gone for good')
+
+
+def test_the_sample_after_a_failure_can_bridge_it_and_later_ones_come_less_often() -> None:
+    for period_s in (0.002, 0.01, 0.1, 1.0, 5.0):
+        assert period_s + retry_pause_s(period_s, 1) < MAX_PERIODS * period_s
+    pauses_s = [retry_pause_s(0.01, failures) for failures in range(2000)]
+    assert pauses_s == sorted(pauses_s)
+    assert (pauses_s[0], pauses_s[2], pauses_s[-1]) == (0.01, 0.02, 1.0)
+    assert retry_pause_s(5.0, 9) == 5.0
 
 
 @pytest.mark.parametrize('error', [HardwareError('gone for good'), RuntimeError('no idea')])
@@ -175,6 +252,31 @@ def test_a_closed_sampler_that_never_ran_closes_its_meter() -> None:
     meter = Meter()
     MeterSampler(meter).close()
     assert meter.closed == 1
+
+
+def test_a_device_that_hangs_at_the_start_is_closed_when_it_answers_at_last() -> None:
+    going_on = threading.Event()
+    closed = threading.Event()
+
+    class HangingMeter(Meter):
+        def read(self) -> PowerSample:
+            going_on.wait(30.0)
+            return super().read()
+
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    meter = HangingMeter()
+    sampler = MeterSampler(meter)
+    starter = threading.Thread(target=sampler.start)
+    starter.start()
+    sampler.stop()
+    assert not closed.is_set()
+    going_on.set()
+    starter.join(10.0)
+    assert closed.wait(10.0)
+    assert sampler.read().samples == 1
 
 
 def test_reading_does_not_wait_for_a_device_that_hangs() -> None:

@@ -140,6 +140,28 @@ def test_cooling_of_the_gpu_is_told_and_no_other(kind: str, counts: bool, tmp_pa
     assert board.read(2.0) == NOTHING
 
 
+@pytest.mark.parametrize(
+    ('kind', 'counts'),
+    [
+        ('cpufreq-cpu0', True),
+        ('thermal-cpufreq-1', True),
+        ('Processor', True),
+        ('cpufreq-cpu10', False),
+        ('thermal-devfreq-0', False),
+        ('pwm-fan', False),
+    ],
+)
+def test_cooling_of_the_processor_is_told_and_no_other(
+    kind: str, counts: bool, tmp_path: Path
+) -> None:
+    tree = pc(tmp_path)
+    tree.write('/sys/class/thermal/cooling_device0/type', kind)
+    tree.write('/sys/class/thermal/cooling_device0/cur_state', 1)
+    board = open_board_throttle(CpufreqGpuClock(tree.files), tree.files)
+    expected = BoardReasons(Throttle.BOARD_THERMAL, f'too hot ({kind})') if counts else NOTHING
+    assert board.read(0.0) == expected
+
+
 def test_a_processor_tells_that_it_is_too_hot_by_its_counters(tmp_path: Path) -> None:
     tree = pc(tmp_path)
     counter = '/sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count'

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.power.gpu_power_model import GpuPowerModel
 from visionscaling_ros.hardware.power.meter_sampler import MeterSampler
 from visionscaling_ros.hardware.power.power_meter import PowerMeter, PowerSample, Scope
@@ -21,6 +22,7 @@ class Meter(PowerMeter):
 
     name, device, period_s = 'bench', 'bench meter', 1.0
     rails, total_rails = ('total', 'part'), ('total',)
+    error: HardwareError | None = None
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -29,6 +31,8 @@ class Meter(PowerMeter):
         self.energy_j: dict[str, float] = {}
 
     def read(self) -> PowerSample:
+        if self.error is not None:
+            raise self.error
         return PowerSample(self.time_s, dict(self.power_w), dict(self.energy_j))
 
 
@@ -120,3 +124,63 @@ def test_the_devices_own_counter_counts_from_the_start_of_the_account() -> None:
     bench.meter.energy_j = {'total': 112.5}
     bench.run(1)
     assert account.read().counter_j == pytest.approx(12.5)
+
+
+def test_the_devices_counter_counts_from_its_first_word() -> None:
+    bench = Bench(Scope.BOARD)
+    bench.meter.energy_j = {'total': 100.0}
+    bench.meter.error = HardwareError('not yet')
+    bench.run(1)
+    account = PowerAccount(MODEL, 4.0, bench.sampler)
+    bench.run(1)
+    assert math.isnan(account.read().counter_j)
+    bench.meter.error = None
+    bench.run(1)
+    assert account.read().counter_j == 0.0
+    bench.meter.energy_j = {'total': 107.5}
+    bench.run(1)
+    assert account.read().counter_j == pytest.approx(7.5)
+
+
+def test_the_time_measured_is_that_of_the_energy() -> None:
+    bench = Bench(Scope.GPU)
+    bench.run(3)
+    account = PowerAccount(MODEL, 4.0, bench.sampler)
+    assert account.read().measured_s == 0.0
+    bench.run(5)
+    bench.meter.time_s += 0.9
+    reading = account.read()
+    assert reading.energy_j / reading.measured_s == pytest.approx(14.0)
+    assert reading.measured_s == pytest.approx(5.0)
+    assert account.read().power_w == pytest.approx(14.0)  # until the next sample
+
+
+def test_the_models_energy_is_that_of_all_the_time() -> None:
+    now_s = 100.0
+    account = PowerAccount(MODEL, 4.6, now_s=lambda: now_s)
+    for now_s in (100.3, 101.0, 107.0):
+        reading = account.read()
+        assert reading.measured_s == pytest.approx(now_s - 100.0)
+        assert reading.energy_j == pytest.approx((4.6 + MODEL.beta_w) * reading.measured_s)
+        assert reading.power_w == pytest.approx(4.6 + MODEL.beta_w)
+
+
+def test_a_gap_from_before_is_not_of_this_account() -> None:
+    bench = Bench(Scope.BOARD)
+    bench.meter.energy_j = {'total': 100.0}
+    bench.run(1)
+    bench.meter.time_s += 20.0  # it hangs
+    account = PowerAccount(MODEL, 4.0, bench.sampler)
+    assert account.read().gap_s == 0.0
+    bench.meter.time_s += 5.0
+    assert account.read().gap_s == pytest.approx(5.0)
+    bench.sampler.sample()  # its counter told what was drawn meanwhile
+    assert account.read().gap_s == 0.0
+
+
+@pytest.mark.parametrize('covers', [False, True])
+def test_who_measures_says_whether_the_radio_is_in_it(covers: bool) -> None:
+    bench = Bench(Scope.BOARD)
+    bench.meter.covers_radio = covers
+    assert PowerAccount(MODEL, 4.0, bench.sampler).read().covers_radio is covers
+    assert not PowerAccount(MODEL, 4.0).read().covers_radio

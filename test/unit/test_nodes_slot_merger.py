@@ -28,7 +28,7 @@ def test_rates_follow_the_clock_of_the_counters() -> None:
     merger.inference = inference(1.0, 10)
     assert merger.merge(0, '', 0.0) is None
     merger.inference = inference(3.0, 40, drop_reasons=['superseded'], drop_counts=[4])
-    merger.gpu = msg.GpuState(uptime_s=1.0, energy_j=5.0)
+    merger.gpu = msg.GpuState(uptime_s=1.0, energy_j=5.0, energy_measured_s=1.0)
     state = merger.merge(1, 'fixed', 1.0)
     assert state is not None
     assert state.arrival_fps == pytest.approx(15.0)
@@ -49,7 +49,9 @@ def test_energy_adds_the_radio_to_the_computer() -> None:
     merger = SlotMerger()
     for step in (1, 2):
         merger.inference = inference(float(step), 10 * step)
-        merger.gpu = msg.GpuState(uptime_s=2.0 * step, energy_j=8.0 * step)
+        merger.gpu = msg.GpuState(
+            uptime_s=2.0 * step, energy_j=8.0 * step, energy_measured_s=2.0 * step
+        )
         merger.link = msg.LinkState(
             uptime_s=0.5 * step, radio_energy_j=0.5 * step, sent_bytes=1000 * step, reachable=True
         )
@@ -61,17 +63,34 @@ def test_energy_adds_the_radio_to_the_computer() -> None:
     assert state.edge_reachable
 
 
-@pytest.mark.parametrize(('gap_s', 'power_w'), [(0.0, 4.0), (1.0, 8.0), (2.0, math.nan)])
-def test_power_is_that_of_the_time_it_was_measured_in(gap_s: float, power_w: float) -> None:
+@pytest.mark.parametrize(
+    ('measured_s', 'power_w'), [(2.0, 4.0), (1.0, 8.0), (4.0, 2.0), (0.0, math.nan)]
+)
+def test_power_is_that_of_the_time_it_was_measured_in(measured_s: float, power_w: float) -> None:
     merger = SlotMerger()
     for step in (1, 2):
         merger.inference = inference(float(step), 10 * step)
         merger.gpu = msg.GpuState(
-            uptime_s=2.0 * step, energy_j=8.0 * step, energy_gap_s=gap_s * (step - 1)
+            uptime_s=2.0 * step, energy_j=8.0 * step, energy_measured_s=measured_s * step
         )
         state = merger.merge(step, '', float(step))
     assert state is not None
     assert state.power_w == pytest.approx(power_w, nan_ok=True)
+
+
+def test_no_slot_is_left_out_of_the_energy_when_inference_node_is_silent() -> None:
+    merger = SlotMerger()
+    energies_j = []
+    for step, heard in enumerate([True, True, False, False, True]):
+        if heard:
+            merger.inference = inference(float(step), 10 * step)
+        merger.gpu = msg.GpuState(
+            uptime_s=float(step), energy_j=4.0 * step, energy_measured_s=float(step)
+        )
+        state = merger.merge(step, '', float(step))
+        if state is not None:
+            energies_j.append(state.energy_j)
+    assert energies_j == [pytest.approx(4.0), pytest.approx(12.0)]
 
 
 def test_a_node_that_was_restarted_gives_no_negative_rate() -> None:

@@ -131,7 +131,7 @@ def test_a_plan_has_the_kills_asked_for_shared_by_both_ways_and_depends_on_the_s
     assert plan(200, 3) == rounds
     assert plan(200, 4) != rounds
     assert {kill.moment for r in rounds for kill in r.kills} == {
-        'setting', 'stopping', 'starting', 'restoring',
+        'setting', 'stopping', 'starting', 'restoring', 'between writes',
     }  # fmt: skip
     assert {r.targets for r in rounds if r.way == THROUGH_HELPER} == {
         ('helper',), ('node',), ('node', 'helper'), ('helper', 'node'),
@@ -140,14 +140,64 @@ def test_a_plan_has_the_kills_asked_for_shared_by_both_ways_and_depends_on_the_s
         plan(0, 0)
 
 
+def test_a_plan_has_rounds_with_another_governor_and_with_the_other_way() -> None:
+    rounds = plan(200, 3)
+    crossing = [one for one in rounds if one.crossing]
+    assert {(one.way, one.targets) for one in crossing} == {
+        (DIRECT, ('node',)), (THROUGH_HELPER, ('helper', 'node')),
+    }  # fmt: skip
+    assert all(len(one.kills) == 2 for one in crossing)
+    assert {one.way for one in rounds if one.governor} == set(WAYS)
+    assert not any(one.governor for one in crossing)
+    assert not any(one.crossing for one in plan(200, 3, (DIRECT,)))
+
+
+def test_only_who_writes_is_killed_between_writes() -> None:
+    for one in plan(400, 5):
+        if any(kill.moment == 'between writes' for kill in one.kills):
+            assert one.way == DIRECT or 'helper' in one.targets
+
+
+def test_a_governor_that_somebody_changed_is_no_damage_until_it_has_to_be_back(
+    tree: MachineTree,
+) -> None:
+    tree.change_governor()
+    assert tree.damage() == []
+    assert (tree.left(), tree.is_as_found()) == ('as found', False)
+    tree.expect_governor()
+    assert any('governor' in words for words in tree.damage())
+    DeviceFiles(tree.root).write(f'{CLOCK}/governor', 'nvhost_podgov')
+    assert tree.damage() == []
+    assert tree.is_as_found()
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'left'),
+    [
+        ('306000000', '1300500000', 'as found'),
+        ('612000000', '612000000', 'set'),
+        ('306000000', '612000000', 'halfway'),
+        ('612000000', '1300500000', 'halfway'),
+    ],
+)
+def test_what_a_kill_left_is_told_by_the_bounds(
+    low: str, high: str, left: str, tree: MachineTree
+) -> None:
+    DeviceFiles(tree.root).write(f'{CLOCK}/min_freq', low)
+    DeviceFiles(tree.root).write(f'{CLOCK}/max_freq', high)
+    assert tree.left() == left
+
+
 def test_a_summary_counts_kills_and_what_they_left() -> None:
     records = [
         RoundRecord(1, DIRECT, 'node', ('setting',), ('set',), 4, 1.0, ()),
         RoundRecord(2, DIRECT, 'node', ('setting', 'starting'), ('as found', 'set'), 2, 2.0, ()),
         RoundRecord(3, DIRECT, 'clean stop', (), (), 2, 0.5, ('left set',)),
+        RoundRecord(4, DIRECT, 'node', ('setting',), ('set',), 9, 1.0, (), crossing=True),
     ]
-    first, second = summarize(records)
+    first, second, third = summarize(records)
     assert (first.kills, first.rounds, first.passed, first.writes) == (3, 2, 2, 6)
     assert first.left == {'as found': 1, 'set': 2, 'halfway': 0}
     assert first.restored_max_s == 2.0
     assert (second.kills, second.passed) == (0, 0)
+    assert (third.victims, third.writes) == ('all, both ways', 9)

@@ -16,18 +16,23 @@ from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter, GpuPow
 from visionscaling_ros.hardware.power.meter_sampler import MAX_RATE_HZ, MeterSampler
 from visionscaling_ros.hardware.power.model_meter import ModelMeter
 
-MAX_SHARE = 0.02  # of one core at 100 Hz
-INA3221 = '/sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1'
+MAX_SHARE = 0.02  # of one core, at RATE_HZ at most
+RATE_HZ = 100.0
+OF_FILES = ('ina3221', 'rapl', 'battery')
+I2C = '/sys/bus/i2c/drivers/ina3221'
 RAPL = '/sys/class/powercap/intel-rapl:0'
 BATTERY = '/sys/class/power_supply/BAT0'
-# an Orin Nano's rails, a package with its cores, a notebook's battery
+# a rail's channel and folder: AGX Xavier with JetPack 5, on which most files make a total
+RAILS = {
+    'GPU': (1, f'{I2C}/1-0040/hwmon/hwmon2'), 'CPU': (2, f'{I2C}/1-0040/hwmon/hwmon2'),
+    'SOC': (3, f'{I2C}/1-0040/hwmon/hwmon2'), 'CV': (1, f'{I2C}/1-0041/hwmon/hwmon3'),
+    'VDDRQ': (2, f'{I2C}/1-0041/hwmon/hwmon3'), 'SYS5V': (3, f'{I2C}/1-0041/hwmon/hwmon3'),
+}  # fmt: skip
+# those rails, a package with its cores, a notebook's battery
 FILES = {
-    f'{INA3221}/in1_label': 'VDD_IN', f'{INA3221}/in1_input': '4984',
-    f'{INA3221}/curr1_input': '1856',
-    f'{INA3221}/in2_label': 'VDD_CPU_GPU_CV', f'{INA3221}/in2_input': '4984',
-    f'{INA3221}/curr2_input': '520',
-    f'{INA3221}/in3_label': 'VDD_SOC', f'{INA3221}/in3_input': '4984',
-    f'{INA3221}/curr3_input': '288',
+    **{f'{folder}/in{channel}_label': rail for rail, (channel, folder) in RAILS.items()},
+    **{f'{folder}/in{channel}_input': '19104' for channel, folder in RAILS.values()},
+    **{f'{folder}/curr{channel}_input': '80' for channel, folder in RAILS.values()},
     f'{RAPL}/name': 'package-0', f'{RAPL}/energy_uj': '52816433000',
     f'{RAPL}/max_energy_range_uj': '262143328850',
     f'{RAPL}:0/name': 'core', f'{RAPL}:0/energy_uj': '21409811000',
@@ -41,17 +46,26 @@ FILES = {
 class MeterCost:
     """What a sampler cost.
 
-    :param share: CPU time of the process over wall time [cores]; None where there is no meter.
-    :param missing: why there is none.
+    :param device: empty where there is no such meter.
+    :param plain_files: what was read is no device: a driver's own work comes on top.
+    :param share: CPU time of the process over wall time, at that rate [cores]; None where nothing
+        could be read.
+    :param missing: why nothing could.
     """
 
     meter: str
     device: str
+    plain_files: bool
     rails: int = 0
     rate_hz: float = 0.0
     share: float | None = None
     gap_s: float = 0.0
     missing: str = ''
+
+    @property
+    def kept(self) -> bool:
+        """Whether it costs no more than MAX_SHARE, or is not there; one that is must be read."""
+        return not self.device if self.share is None else self.share < MAX_SHARE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--root', metavar='DIR', help="measure this machine's meters (/) or a tree's, not our files"
     )
     parser.add_argument(
-        '--rate', type=float, default=100.0, metavar='HZ',
+        '--rate', type=float, default=RATE_HZ, metavar='HZ',
         help='at most; no meter is asked more often than it measures anew (100)',
     )  # fmt: skip
     parser.add_argument('--seconds', type=float, default=5.0, metavar='S', help='each meter (5)')
@@ -72,6 +86,8 @@ def measure(arguments: argparse.Namespace) -> list[MeterCost]:
         raise InvalidValueError('rate', arguments.rate, f'above 0, at most {MAX_RATE_HZ:g} Hz')
     if not 0.1 <= arguments.seconds <= 3600.0:
         raise InvalidValueError('seconds', arguments.seconds, '0.1 to 3600')
+    if arguments.root is not None and not Path(arguments.root).is_dir():
+        raise InvalidValueError('--root', arguments.root, 'a folder')
     with tempfile.TemporaryDirectory() as folder:
         if arguments.root is None:
             files = DeviceFiles(Path(folder))
@@ -79,42 +95,54 @@ def measure(arguments: argparse.Namespace) -> list[MeterCost]:
                 files.real(path).parent.mkdir(parents=True, exist_ok=True)
                 files.real(path).write_text(f'{text}\n')
         else:
-            files = DeviceFiles(Path(arguments.root))
+            files = DeviceFiles(Path(arguments.root).resolve())
         return [_cost(name, files, arguments) for name in METERS[1:]]
 
 
 def print_rows(rows: Sequence[MeterCost]) -> bool:
-    """Print a table; whether none costs more than MAX_SHARE."""
+    """Print a table; whether all of them are kept."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(title=f'Power meters: at most {100 * MAX_SHARE:g} % of one core at 100 Hz')
+    table = Table(
+        title=f'Power meters, each read as often as it has something new, at most '
+        f'{RATE_HZ:g} Hz unless told otherwise: at most {100 * MAX_SHARE:g} % of one core'
+    )
     for heading in ('meter', 'device', 'rails', 'rate [Hz]', 'of one core [%]', 'gaps [s]'):
         table.add_column(heading)
     for row in rows:
         if row.share is None:
-            table.add_row(row.meter, f'none: {row.missing}')
+            table.add_row(row.meter, f'{row.device}: not read' if row.device else 'none')
         else:
             table.add_row(
                 row.meter, row.device, str(row.rails), f'{row.rate_hz:.1f}',
                 f'{100 * row.share:.2f}', f'{row.gap_s:.3f}',
             )  # fmt: skip
-    Console().print(table)
-    return all(row.share is None or row.share < MAX_SHARE for row in rows)
+    console = Console()
+    console.print(table)
+    for row in rows:
+        if row.missing:
+            console.print(f'{row.meter}: {row.missing}', markup=False, highlight=False)
+    if any(row.plain_files for row in rows):
+        console.print("Read from plain files: a driver's own work comes on top.")
+    return all(row.kept for row in rows)
 
 
 def _cost(name: str, files: DeviceFiles, arguments: argparse.Namespace) -> MeterCost:
     model_meter = ModelMeter(EnergyMeter(GpuPowerModel(), frequency_hz=1e9))
+    plain_files = name in OF_FILES and files.root != Path('/')
     try:
         meter = open_meter(name, files=files, model_meter=model_meter).meter
     except HardwareError as error:
-        return MeterCost(name, '', missing=str(error))
+        return MeterCost(name, '', plain_files, missing=str(error))
     with MeterSampler(meter, arguments.rate) as sampler:
         began_s, began_cpu_s = time.monotonic(), time.process_time()
         time.sleep(arguments.seconds)
         cpu_s, wall_s = time.process_time() - began_cpu_s, time.monotonic() - began_s
         reading = sampler.read()
+    if not reading.samples:
+        return MeterCost(name, meter.device, plain_files, missing=reading.trouble)
     return MeterCost(
-        name, meter.device, len(meter.rails), reading.samples / wall_s, cpu_s / wall_s,
+        name, meter.device, plain_files, len(meter.rails), reading.samples / wall_s, cpu_s / wall_s,
         reading.gap_s,
     )  # fmt: skip

@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the campaign on a file tree; 0 if every kill was undone, else 1."""
+    from visionscaling_ros.graph.stop_signals import stop_signals  # noqa: PLC0415
     from visionscaling_ros.nodes.clock_driver import DecisionDriver  # noqa: PLC0415
     from visionscaling_ros.trials.clock_kills.plan import (  # noqa: PLC0415
         DIRECT,
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not chosen:
             return 1
     rounds = plan(arguments.count, arguments.seed, chosen)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, signal.default_int_handler)
     folder = arguments.log or Path(tempfile.mkdtemp(prefix='visionscaling-kills-'))
     folder.mkdir(parents=True, exist_ok=True)

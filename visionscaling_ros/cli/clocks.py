@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     restore = actions.add_parser('restore', help='undo what a killed process left set')
     _add_root(restore)
     restore.add_argument(
-        '--state-file', type=Path, metavar='FILE', help="the one to obey (all in the user's folder)"
+        '--state-file', type=Path, metavar='FILE', help="the one to obey (all of this user's)"
     )
     helper = actions.add_parser('install-helper', help='install visionscaling-clockd; as root')
     _add_root(helper)

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 
 HELP = 'show clocks, power meters and temperatures of this machine, and who may set them'
+SHOWN = ('auto', 'jetson', 'nvml', 'cpufreq', 'none')
+EMULATED = ' (emulated is a file: there is nothing of it to look at, and it works anywhere)'
 STATUS = (
     'exit status: 0 if a clock can be set or power be measured here, 1 if not; with --check 0 if '
     'every level could be set and all is as it was found, else 1; 2 for a wrong argument or a '
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = STATUS
     add = parser.add_argument
-    add('--backend', default='auto', help='clock to choose: auto, jetson, nvml, cpufreq or none')
+    add('--backend', default='auto', help=f'clock to choose: {", ".join(SHOWN)}')
     add('--device', default='', help='which one, where there are several (the first)')
     add('--root', type=Path, default=Path('/'), metavar='DIR', help='a file tree that stands for '
         'a machine (this machine)')  # fmt: skip
@@ -45,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     from visionscaling_ros.hardware.clocks.choice import HELPER_SOCKET  # noqa: PLC0415
     from visionscaling_ros.hardware.device_files import DeviceFiles  # noqa: PLC0415
 
+    if arguments.backend not in SHOWN:
+        raise InvalidValueError('--backend', arguments.backend, ', '.join(SHOWN) + EMULATED)
     if not arguments.root.is_dir():
         raise InvalidValueError('--root', str(arguments.root), 'a folder')
     files = DeviceFiles(arguments.root.resolve())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from visionscaling_ros.cli.hardware_tables import check_heading, check_line
 from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.graph.stop_signals import stop_signals
 from visionscaling_ros.hardware.clock_check import LevelCheck, check_clock
 from visionscaling_ros.hardware.clockd.helper_link import HelperLink
 from visionscaling_ros.hardware.clocks.choice import open_clock
@@ -31,8 +32,9 @@ def run_check(
 ) -> tuple[int, list[dict[str, Any]]]:
     """Set each level of the chosen clock for a moment; exit status and what became of each.
 
-    Ctrl-C and SIGTERM end it early, after the clock was restored. Raises HardwareError when there
-    is no clock to set, another process sets it, or it is not as it was found afterwards.
+    A stop signal ends it early, after the clock was restored. Raises HardwareError when there is
+    no clock to set, another process sets it, heat holds it, or it is not as it was found
+    afterwards.
     """
     choice = open_clock(backend, files=files, device=device, helper_socket=helper_socket)
     clock = choice.clock
@@ -55,9 +57,19 @@ def run_check(
             on_level=lambda check: _say(console, check_line(check)),
             go_on=lambda: not came,
         )
-        failed = sum(bool(check.trouble) for check in checks)
-        _say(console, f'{len(checks) - failed} of {levels} levels set; all is as it was found')
-    return int(failed > 0 or len(checks) < levels), [_plain(check) for check in checks]
+        _say(console, f'{_outcome(checks, levels)}; all is as it was found')
+    failed = any(check.trouble for check in checks)
+    return int(failed or len(checks) < levels), [_plain(check) for check in checks]
+
+
+def _outcome(checks: Sequence[LevelCheck], levels: int) -> str:
+    capped = [check for check in checks if check.capped]
+    done = sum(not check.trouble for check in checks) - len(capped)
+    words = f'{done} of {levels} levels set'
+    if capped:
+        cap = f'{1e-6 * capped[-1].read_back_hz:g} MHz'
+        words += f", {len(capped)} above the power mode's {cap}"
+    return words
 
 
 @contextlib.contextmanager
@@ -68,7 +80,7 @@ def signals_held() -> Iterator[list[int]]:
     def hold(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, hold) for number in stop_signals()}
     try:
         yield came
     finally:
@@ -103,7 +115,8 @@ def _say(console: Console, words: str) -> None:
 
 
 def _plain(check: LevelCheck) -> dict[str, Any]:
-    return {
+    plain: dict[str, Any] = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in asdict(check).items()
     }
+    return {**plain, 'capped': check.capped}

@@ -29,6 +29,7 @@ class FoundClock:
 class FoundMeter:
     """One meter that is there.
 
+    :param covers: what its total is of, in words.
     :param rails_w: what each rail says; None: nothing.
     :param total_rails: those that together are what it covers.
     """
@@ -36,6 +37,7 @@ class FoundMeter:
     backend: str
     device: str
     scope: str
+    covers: str
     period_s: float
     rails_w: dict[str, float | None]
     total_rails: tuple[str, ...]

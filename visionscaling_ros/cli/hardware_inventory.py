@@ -20,6 +20,7 @@ from visionscaling_ros.cli.hardware_findings import (
 )
 from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.hardware.card_names import named_card
 from visionscaling_ros.hardware.clockd.clockd_gpu_clock import ClockdGpuClock
 from visionscaling_ros.hardware.clockd.helper_link import HelperLink
 from visionscaling_ros.hardware.clocks.choice import open_clock
@@ -53,9 +54,10 @@ def take_inventory(
     """
     absent: dict[str, str] = {}
     clocks = tuple(_clocks(files, helper_socket, absent))
-    meters = tuple(_measure(meter) for meter in _meters(files, absent))
+    meters = tuple(_measure(meter) for meter in _meters(files, named_card(device), absent))
     chosen = open_clock(backend, files=files, device=device, helper_socket=helper_socket)
-    meter = open_meter('auto', files=files, model_meter=_model())
+    card = named_card(device)
+    meter = open_meter('auto', files=files, device=card, model_meter=_model())
     try:
         return Inventory(
             machine_model(files),
@@ -64,7 +66,7 @@ def take_inventory(
             meters,
             absent,
             _temperatures_c(files),
-            _thermometer(chosen.clock, files, device),
+            _thermometer(chosen.clock, files, card),
             _helper(helper_socket) if helper_socket else None,
             Chosen(chosen.clock.name, chosen.clock.device, chosen.why, chosen.rejected),
             Chosen(meter.meter.name, meter.meter.device, meter.why, meter.rejected),
@@ -116,13 +118,13 @@ def _describe(backend: str, device: str, files: DeviceFiles, helper_socket: str)
     )
 
 
-def _meters(files: DeviceFiles, absent: dict[str, str]) -> Iterator[PowerMeter]:
+def _meters(files: DeviceFiles, card: str, absent: dict[str, str]) -> Iterator[PowerMeter]:
     for name in MEASURED:
         if name == 'nvml' and not _is_this_machine(files):
             absent[f'power {name}'] = NOT_ASKED
             continue
         try:
-            meter = open_meter(name, files=files, model_meter=_model()).meter
+            meter = open_meter(name, files=files, device=card, model_meter=_model()).meter
         except HardwareError as error:
             absent[f'power {name}'] = str(error)
             continue
@@ -141,7 +143,13 @@ def _measure(meter: PowerMeter) -> FoundMeter:
         if None not in power_w.values():
             break
     return FoundMeter(
-        meter.name, meter.device, meter.scope.value, meter.period_s, power_w, meter.total_rails
+        meter.name,
+        meter.device,
+        meter.scope.value,
+        meter.covers,
+        meter.period_s,
+        power_w,
+        meter.total_rails,
     )
 
 
@@ -185,9 +193,9 @@ def _model() -> PowerMeter:
     return ModelMeter(model)
 
 
-def _thermometer(clock: GpuClock, files: DeviceFiles, device: str) -> FoundThermometer | None:
+def _thermometer(clock: GpuClock, files: DeviceFiles, card: str) -> FoundThermometer | None:
     try:
-        thermometer = open_thermometer(clock, files, device)
+        thermometer = open_thermometer(clock, files, card)
     except HardwareError:
         return None
     if thermometer is None:

@@ -13,7 +13,7 @@ from visionscaling_ros.cli.hardware_findings import Chosen, FoundClock, FoundMet
 from visionscaling_ros.hardware.clock_check import LevelCheck
 
 MOST_LEVELS = 24  # a card has a hundred
-COVERS = {'board': 'the whole computer', 'gpu': 'the graphics card', 'cpu': 'the processor'}
+NOT_ADDED = 'not added'  # to the total: a part of it, or beside it
 
 
 def print_inventory(inventory: Inventory, console: Console) -> None:
@@ -27,6 +27,8 @@ def print_inventory(inventory: Inventory, console: Console) -> None:
             _say(console, f'{_short(clock.device)}: {_levels(clock.levels_hz)}')
     if inventory.meters:
         console.print(_meter_table(inventory.meters))
+        for meter in inventory.meters:
+            _say(console, f'{meter.backend}: its total is of {meter.covers}')
     if inventory.temperatures_c:
         console.print(_temperature_table(inventory.temperatures_c))
     _print_chosen('Clock', inventory.clock, console)
@@ -60,7 +62,7 @@ def check_line(check: LevelCheck) -> str:
         f'{_mhz(check.read_back_hz)} MHz',
         f'{_mhz(check.running_hz)} MHz',
         f'{1e3 * check.latency_s:.2f} ms',
-        check.trouble or 'ok',
+        check.verdict,
     )
 
 
@@ -93,18 +95,18 @@ def _clock_table(clocks: Sequence[FoundClock]) -> Table:
 
 def _meter_table(meters: Sequence[FoundMeter]) -> Table:
     table = _table('Power')
-    for heading in ('meter', 'rail', 'now [W]', 'new every', 'covers'):
+    for heading in ('meter', 'rail', 'now [W]', 'new every', 'counted'):
         right = heading in ('now [W]', 'new every')
         table.add_column(heading, justify='right' if right else 'left', overflow='fold')
     for meter in meters:
+        total = 'total' if len(meter.total_rails) == 1 else 'added up'
         for number, (rail, power_w) in enumerate(meter.rails_w.items()):
-            part = COVERS[meter.scope] if rail in meter.total_rails else 'a part of it'
             table.add_row(
                 '' if number else meter.backend,
                 rail,
                 '-' if power_w is None else f'{power_w:.3f}',
                 '' if number else f'{1e3 * meter.period_s:.0f} ms',
-                part if len(meter.total_rails) == 1 or part.startswith('a') else f'{part}, summed',
+                total if rail in meter.total_rails else NOT_ADDED,
             )
     return table
 

@@ -105,6 +105,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    from visionscaling_ros.hardware.clocks.choice import BACKENDS  # noqa: PLC0415
+    from visionscaling_ros.hardware.power.choice import METERS  # noqa: PLC0415
+
+    for name, allowed in (('backend', BACKENDS), ('meter', METERS)):
+        if getattr(arguments, name) not in allowed:
+            raise InvalidValueError(f'--{name}', getattr(arguments, name), ', '.join(allowed))
     for name, least in (('levels', 1), ('threads', 1), ('rounds', 1), ('seed', 0)):
         value = getattr(arguments, name)
         if value < least:

@@ -10,12 +10,14 @@ from pathlib import Path
 def write_atomically(path: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Replace ``path`` in one step; its folder is made if need be. Raises OSError.
 
+    No link that somebody planted is followed.
+
     :param durable: on disk before this returns, folders that were made included.
     """
     make_folder(path.parent, durable=durable)
     temporary = path.with_name(f'{path.name}.{os.getpid()}.new')
     try:
-        with temporary.open('wb') as file:
+        with os.fdopen(_open_new(temporary), 'wb') as file:
             file.write(content if isinstance(content, bytes) else content.encode())
             if durable:
                 file.flush()
@@ -38,15 +40,16 @@ def remove_unfinished(path: Path) -> None:
 def remove_durably(path: Path) -> None:
     """Remove ``path`` if it is there, on disk before this returns. Raises OSError."""
     path.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with contextlib.suppress(FileNotFoundError):  # gone with its folder
+        sync_folder(path.parent)
 
 
 def make_folder(folder: Path, *, durable: bool = False) -> None:
-    """Make a folder of this user's own and those above it that are missing. Raises OSError."""
+    """Make a folder only this user changes, and those above that are missing. Raises OSError."""
     if folder.is_dir():
         return
     make_folder(folder.parent, durable=durable)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o755, exist_ok=True)
     if durable:
         sync_folder(folder.parent)
 
@@ -58,3 +61,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_new(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o644)
+    except FileExistsError:  # of a killed process that had the same number, or planted
+        path.unlink()
+        return os.open(path, flags, 0o644)

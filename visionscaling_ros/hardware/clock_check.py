@@ -27,6 +27,18 @@ class LevelCheck:
     latency_s: float
     trouble: str = ''
 
+    @property
+    def capped(self) -> bool:
+        """Whether the highest frequency found, a power mode's, kept a lower level in its place."""
+        return self.read_back_hz < self.level_hz
+
+    @property
+    def verdict(self) -> str:
+        """What became of it, in a few words."""
+        if self.capped:
+            return f'capped at {1e-6 * self.read_back_hz:g} MHz by the power mode'
+        return self.trouble or 'ok'
+
 
 def check_clock(
     guard: ClockGuard,
@@ -37,8 +49,8 @@ def check_clock(
 ) -> tuple[LevelCheck, ...]:
     """Set each level for ``hold_s``, then leave the clock as it was found, whatever happened.
 
-    Raises HardwareError, before anything is written, when another process sets the clock, and at
-    the end when the clock is not as it was found.
+    Raises HardwareError, before anything is written, when another process sets the clock or heat
+    holds it, and at the end when the clock is not as it was found.
 
     :param on_level: called after each level.
     :param go_on: asked before each level; False ends the check early.
@@ -47,6 +59,9 @@ def check_clock(
     checks = []
     with guard:
         guard.restore_leftover()
+        hot = clock.held_by_heat()
+        if hot:
+            raise HardwareError(f'{clock.device} cannot be checked: {hot}')
         found = clock.state()
         for level_hz in clock.available_frequencies_hz:
             if not go_on():

@@ -45,7 +45,8 @@ class _Look:
 class ClockRegulation:
     """Sets a guarded clock as wishes, bounds and heat have it. For one thread.
 
-    A set that failed or was overwritten is tried again once a slot; a new target at once.
+    A set that failed or was overwritten is tried again once a slot; a new target at once. A range
+    that the kernel's cooling holds is not taken for the state found: it is left until that ends.
     """
 
     def __init__(
@@ -81,7 +82,13 @@ class ClockRegulation:
         effect = self._effect.look(
             look.limits_hz, look.frequency_hz, utilization, board.reason, now_s
         )
-        if requested_hz != RELEASE_HZ and not self._guard.engaged:
+        first = requested_hz != RELEASE_HZ and not self._guard.engaged
+        hot = self._guard.clock.held_by_heat() if first else ''
+        if hot:
+            words = '; '.join(words for words in (board.words, hot) if words)
+            board = BoardReasons(board.reason | Throttle.BOARD_THERMAL, words)
+            self._tried_hz, self._failure = RELEASE_HZ, ''  # it is tried as soon as that ends
+        elif first:
             self._note_found(look.levels_hz)
         ceiling_hz = min(verdict.ceiling_hz, self._cap_hz)
         try:
@@ -89,7 +96,7 @@ class ClockRegulation:
         except HardwareError as error:
             errors.append(str(error))
             target_hz = RELEASE_HZ
-        if not settings.dry_run:
+        if not (settings.dry_run or hot):
             self._apply(target_hz, look, effect, wish.slot_s, now_s)
             look.frequency_hz = self._frequency_hz(errors)
         if self._failure:

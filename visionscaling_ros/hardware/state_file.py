@@ -20,5 +20,15 @@ def state_file_of(clock: GpuClock, root: Path = Path('/')) -> Path:
     if clock.name == 'emulated':
         return Path(f'{clock.device}.found')
     device = re.sub(r'[^\w.-]+', '_', clock.device.rpartition('/')[2])
-    machine = '' if root == Path('/') else f'-{zlib.crc32(str(root.absolute()).encode()):08x}'
-    return state_folder() / f'{clock.name}-{device}{machine}.found'
+    return state_folder() / f'{clock.name}-{device}{_machine(root)}.found'
+
+
+def is_of_machine(path: Path, root: Path) -> bool:
+    """Whether a file is one of ``state_file_of`` for the machine with that root."""
+    machine = re.search(r'-[0-9a-f]{8}$', path.stem)
+    return path.name.startswith('emulated') or (machine[0] if machine else '') == _machine(root)
+
+
+def _machine(root: Path) -> str:
+    root = root.resolve()
+    return '' if root == Path('/') else f'-{zlib.crc32(str(root).encode()):08x}'

@@ -26,6 +26,7 @@ class DecisionDriver(Listener):
         super().__init__('clock_driver')
         self._chance = random.Random(seed)
         self._frequencies_hz: Sequence[float] = ()
+        self._set_share = SET_SHARE
         self._changed = threading.Condition()
         self._state_s = 0.0
         self._slot = 0
@@ -40,10 +41,11 @@ class DecisionDriver(Listener):
         )
         self.node.create_timer(PERIOD_S, self._decide, clock=steady_clock())
 
-    def decide(self, frequencies_hz: Sequence[float]) -> None:
-        """Publish one of these at random, or 0, every PERIOD_S from now on."""
+    def decide(self, frequencies_hz: Sequence[float], *, holding: bool = False) -> None:
+        """Publish one of these at random, or 0 unless ``holding``, every PERIOD_S from now on."""
         with self._changed:
             self._frequencies_hz = frequencies_hz
+            self._set_share = 1.0 if holding else SET_SHARE
 
     def rest(self) -> None:
         """Decide once to leave the clock alone, and nothing from then on."""
@@ -59,7 +61,7 @@ class DecisionDriver(Listener):
     def _decide(self) -> None:
         with self._changed:
             if self._frequencies_hz:
-                setting = self._chance.random() < SET_SHARE
+                setting = self._chance.random() < self._set_share
                 self._publish(self._chance.choice(self._frequencies_hz) if setting else 0.0)
 
     def _publish(self, frequency_hz: float) -> None:

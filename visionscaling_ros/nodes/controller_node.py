@@ -197,7 +197,11 @@ class ControllerNode(ManagedNode):
 
     def _publish_state(self, state: SlotState) -> None:
         if not math.isfinite(state.cost):
-            self.warn('cost', 'the cost of the last slot is unknown: no gpu_state')
+            self.warn(
+                'cost',
+                'the cost of the last slot is unknown: gpu_state told no new power (no '
+                'gpu_clock_node, a gap, or a meter slower than the slot)',
+            )
         self._state_publisher.publish(slot_state_to_msg(state, self._header()))
 
     def _header(self) -> Any:

@@ -98,7 +98,7 @@ PARAMETERS = (
     ),
     Parameter(
         'register_file', '', "The emulated clock's register; empty: one for each robot (domain "
-        "and namespace) in the user's runtime folder", read_only=True,
+        "and namespace) in the user's state folder", read_only=True,
     ),
     Parameter(
         'state_file', '', 'Where the state found is kept until it is restored; empty: beside the '

@@ -16,6 +16,7 @@ from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
 from visionscaling_ros.hardware.clocks.no_gpu_clock import NoGpuClock
 from visionscaling_ros.hardware.device_files import DeviceFiles
 from visionscaling_ros.hardware.keeper_settings import KeeperSettings
+from visionscaling_ros.hardware.leftovers import restore_all
 from visionscaling_ros.hardware.power.choice import open_meter
 from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter
 from visionscaling_ros.hardware.power.meter_sampler import MeterSampler
@@ -135,7 +136,14 @@ class GpuMachine:
             self._restore_leftover(self._guard)
 
     def _restore_leftover(self, guard: ClockGuard) -> None:
+        mine = None if self.clock.restores_itself else self._state_file()
+
+        def restore_others() -> list[str]:
+            return list(restore_all(self._files, but=mine))
+
         try:
+            for words in call_within(ANSWER_S, 'restoring what was left set', restore_others):
+                self._warn(words)
             if call_within(ANSWER_S, f'restoring {self.clock.device}', guard.restore_leftover):
                 self._warn(
                     f'{self.clock.device} was left set by a process that was killed: restored'
@@ -181,7 +189,11 @@ class GpuMachine:
             if choice.meter.scope is Scope.MODEL:
                 return
             sampler = MeterSampler(choice.meter, values['power_sample_rate_hz'] or None)
-            call_within(ANSWER_S, f'reading {choice.meter.device}', sampler.start)
+            try:
+                call_within(ANSWER_S, f'reading {choice.meter.device}', sampler.start)
+            except HardwareError:
+                sampler.stop()
+                raise
         except HardwareError as error:
             self.meter_why = f'model, because {error}'
             self.meter_trouble = f'power_backend {backend}: {error}; power is calculated'

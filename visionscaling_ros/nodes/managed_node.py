@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from visionscaling_ros.graph.stop_signals import stop_signals
 from visionscaling_ros.nodes.compat import GuardedLifecycleNode, make_executor, steady_clock
 from visionscaling_ros.nodes.parameters import NodeParameters, Parameter
 
@@ -221,10 +222,10 @@ class ManagedNode(GuardedLifecycleNode):
 
 
 def run_nodes(*factories: Callable[[], ManagedNode]) -> None:
-    """Run nodes in this process until SIGINT or SIGTERM, then close them in reverse order."""
+    """Run nodes in this process until a stop signal, then close them in reverse order."""
     stopping: list[int] = []
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stop_signals():
         signal.signal(number, lambda caught, _frame: stopping.append(caught))
     executor = make_executor()
     nodes: list[ManagedNode] = []

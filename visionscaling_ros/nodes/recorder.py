@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -85,16 +86,13 @@ class Recorder(Listener):
     def _counters(self) -> Counters:
         inference, gpu, link = self._inference, self._gpu, self._link
         assert inference is not None
-        energy_j = gpu.energy_j if gpu is not None else float('nan')
-        if link is not None:
-            energy_j += link.radio_energy_j
         return Counters(
             processed_local=inference.processed_local,
             processed_edge=inference.processed_edge,
             dropped=inference.dropped,
             drop_counts=dict(zip(inference.drop_reasons, inference.drop_counts, strict=True)),
             in_flight=inference.in_flight,
-            energy_j=energy_j,
+            energy_j=counted_energy_j(gpu, link),
             uptime_s=inference.uptime_s,
         )
 
@@ -152,3 +150,12 @@ class Recorder(Listener):
         with self._changed:
             if self._record is not None:
                 self._record.truths[stamp_to_ns(message.header.stamp)] = truth
+
+
+def counted_energy_j(gpu: msg.GpuState | None, link: msg.LinkState | None) -> float:
+    """What computer and radio have drawn by now [J]; NaN as long as nobody tells."""
+    if gpu is None:
+        return math.nan
+    if link is None or gpu.power_covers_radio:
+        return float(gpu.energy_j)
+    return float(gpu.energy_j + link.radio_energy_j)

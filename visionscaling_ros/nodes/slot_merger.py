@@ -12,9 +12,10 @@ from visionscaling_ros.nodes.conversions import (
     msg_to_allocation,
     msg_to_operating_point,
 )
+from visionscaling_ros.nodes.slot_energy import SlotEnergy
 from visionscaling_ros.nodes.topics import LINK_SILENCE_S
 
-Counted = msg.InferenceState | msg.GpuState | msg.LinkState
+Counted = msg.InferenceState | msg.LinkState
 
 
 class SlotMerger:
@@ -29,8 +30,8 @@ class SlotMerger:
         self.link: msg.LinkState | None = None
         self._link_news_s = -math.inf
         self._inference_before: msg.InferenceState | None = None
-        self._gpu_before: msg.GpuState | None = None
         self._link_before: msg.LinkState | None = None
+        self._energy = SlotEnergy()
 
     def merge(self, slot: int, policy: str, now_s: float) -> SlotState | None:
         """The state since the last call; None while inference_node has told nothing new.
@@ -38,9 +39,9 @@ class SlotMerger:
         :param now_s: monotonic clock [s].
         """
         inference, before = self.inference, self._inference_before
-        gpu, gpu_before = self.gpu, self._gpu_before
+        gpu = self.gpu
         link, link_before = self.link, self._link_before
-        self._gpu_before, self._link_before = gpu, link
+        self._link_before = link
         if link is not link_before:
             self._link_news_s = now_s
         link_silent = now_s - self._link_news_s > LINK_SILENCE_S
@@ -48,6 +49,7 @@ class SlotMerger:
             return None
         self._inference_before = inference
         if before is None:
+            self._energy.begin(gpu, link)
             return None
         duration_s = _elapsed_s(inference, before)
 
@@ -55,7 +57,7 @@ class SlotMerger:
             return counter_growth(getattr(inference, name), getattr(before, name)) / duration_s
 
         measured_map = inference.measured_map
-        power_w = _power_w(gpu, gpu_before, link, link_before)
+        power_w, energy_j = self._energy.end_slot(gpu, link, duration_s)
         return SlotState(
             slot=slot,
             duration_s=duration_s,
@@ -78,7 +80,7 @@ class SlotMerger:
             **_gpu_fields(gpu),
             **_link_fields(None if link_silent else link, link_before),
             power_w=power_w,
-            energy_j=power_w * duration_s,
+            energy_j=energy_j,
         )
 
     def device(self) -> DeviceModel:
@@ -133,24 +135,3 @@ def _link_fields(
         'server_share': link.server_share,
         'edge_reachable': link.reachable,
     }
-
-
-def _power_w(
-    gpu: msg.GpuState | None,
-    gpu_before: msg.GpuState | None,
-    link: msg.LinkState | None,
-    link_before: msg.LinkState | None,
-) -> float:
-    """Mean power of GPU, base and radio; NaN without news, or a meter, of gpu_clock_node."""
-    if gpu is None or gpu_before is None or gpu is gpu_before:
-        return math.nan
-    # energy has no gaps in it, so that their time is not to be divided by
-    gap_s = counter_growth(gpu.energy_gap_s, gpu_before.energy_gap_s)
-    measured_s = _elapsed_s(gpu, gpu_before) - gap_s
-    if measured_s <= 0.0:
-        return math.nan
-    power_w = counter_growth(gpu.energy_j, gpu_before.energy_j) / measured_s
-    if link is None or link_before is None or link is link_before:
-        return power_w
-    radio_j = counter_growth(link.radio_energy_j, link_before.radio_energy_j)
-    return power_w + radio_j / _elapsed_s(link, link_before)

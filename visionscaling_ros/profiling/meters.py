@@ -13,7 +13,7 @@ from visionscaling_ros.hardware.power.gpu_power_model import EnergyMeter, GpuPow
 from visionscaling_ros.hardware.power.meter_sampler import MeterSampler
 from visionscaling_ros.hardware.power.model_meter import ModelMeter as ModelSource
 from visionscaling_ros.hardware.power.power_meter import Scope
-from visionscaling_ros.profiling.clocks import card_of
+from visionscaling_ros.profiling.clocks import card_of, runs_on_cpu
 from visionscaling_ros.profiling.power_meter import ModelMeter, PowerMeter, SampledMeter
 
 
@@ -23,8 +23,8 @@ def opened_meter(
 ) -> Iterator[tuple[PowerMeter, str]]:
     """The meter asked for and why it is this one; ``auto`` is the model for an emulated clock.
 
-    What is measured does not follow a clock that is emulated. Raises InvalidValueError for a
-    meter there is not, HardwareError for one that cannot be read.
+    What is measured does not follow a clock that is emulated, and no card measures the CPU.
+    Raises InvalidValueError for a meter there is not, HardwareError for one that cannot be read.
 
     :param model: calculates where nothing is measured.
     :param clock: the one to measure at.
@@ -37,7 +37,8 @@ def opened_meter(
     choice = open_meter(
         name,
         files=files,
-        device=card_of(device) if name == 'nvml' else '',
+        device=card_of(device),
+        pass_over={'nvml': 'models run on the CPU'} if runs_on_cpu(device) else {},
         model_meter=ModelSource(EnergyMeter(model, frequency_hz=NOMINAL_FREQUENCY_HZ)),
     )
     words = '; '.join((choice.why, *choice.rejected))

@@ -91,6 +91,10 @@ class ClockdGpuClock(GpuClock):
                 self._set_hz = None
                 raise
 
+    def held_by_heat(self) -> str:
+        """The device's, which the helper does not set either then."""
+        return self.inner.held_by_heat()
+
     def state(self) -> dict[str, str]:
         """The device's, and what the helper had set in it for this process, if anything."""
         with self._mutex:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.clockd.allow_listed_files import AllowListedFiles
-from visionscaling_ros.hardware.clocks.cpufreq_gpu_clock import FOLDER as CPUFREQ_FOLDER
-from visionscaling_ros.hardware.clocks.cpufreq_gpu_clock import CpufreqGpuClock
+from visionscaling_ros.hardware.clocks.cpufreq_gpu_clock import NAMES, POLICIES, CpufreqGpuClock
 from visionscaling_ros.hardware.clocks.devfreq_gpu_clock import DevfreqGpuClock, find_gpus
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
 from visionscaling_ros.hardware.clocks.nvml_gpu_clock import NvmlGpuClock
@@ -62,7 +61,9 @@ def _devfreq(files: DeviceFiles, log: Callable[[str], None]) -> Iterator[FoundDe
 
 def _cpufreq(files: DeviceFiles, log: Callable[[str], None]) -> Iterator[FoundDevice]:
     try:
-        writes = _paths(CPUFREQ_FOLDER, CpufreqGpuClock(files))
+        # those that are offline now as well: they may come back while their cluster is set
+        folders = files.find(POLICIES)
+        writes = tuple(f'{folder}/{name}' for folder in folders for name in NAMES.written)
         clock = CpufreqGpuClock(AllowListedFiles(files.root, writes))
     except HardwareError as error:
         log(str(error))

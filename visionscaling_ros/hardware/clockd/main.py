@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from visionscaling_ros.errors import InvalidValueError, VisionScalingError
+from visionscaling_ros.errors import HardwareError, InvalidValueError, VisionScalingError
+from visionscaling_ros.hardware.atomic_file import make_folder
 from visionscaling_ros.hardware.clockd.desk import Desk
 from visionscaling_ros.hardware.clockd.found_devices import FoundDevice, find_devices, settable
 from visionscaling_ros.hardware.clockd.listener import check_folder, open_listener
@@ -26,8 +27,8 @@ from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
 from visionscaling_ros.hardware.clocks.found_record import record_files
 from visionscaling_ros.hardware.device_files import DeviceFiles
 from visionscaling_ros.hardware.state_file import state_file_of
+from visionscaling_ros.hardware.state_folder import HELPERS_FOLDER, check_folder_is_ours
 
-STATE_FOLDER = Path('/var/lib/visionscaling-clockd')
 TIMEOUT_S = 3.0
 LOOK_AGAIN_S = 10.0
 NO_DEVICE = 69  # exit status EX_UNAVAILABLE of sysexits.h
@@ -53,9 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not (found or arguments.restore):
             return _without_devices(stop)
         with contextlib.ExitStack() as guards:
-            served = [ServedDevice(_guard(device, arguments, guards), _log) for device in found]
+            served = [_served(device, arguments, guards) for device in found]
             for device in served:
-                device.give_back(time.monotonic(), 'a helper that was killed had left it set')
+                device.give_back(time.monotonic(), 'a process that was killed had left it set')
             if arguments.restore:
                 failed = any(device.retry_s < math.inf for device in served)
                 return int(failed or _kept_for_others(arguments, found))
@@ -85,13 +86,20 @@ def _serve(served: Sequence[ServedDevice], arguments: argparse.Namespace, stop: 
     notify('STOPPING=1')
 
 
-def _guard(
+def _served(
     device: FoundDevice, arguments: argparse.Namespace, guards: contextlib.ExitStack
-) -> ClockGuard:
-    name = state_file_of(device.clock, arguments.root).name
-    guard = guards.enter_context(ClockGuard(device.clock, arguments.state_folder / name, _log))
+) -> ServedDevice:
+    direct = state_file_of(device.clock, arguments.root)
+    state_file = arguments.state_folder / direct.name
+    guard = guards.enter_context(ClockGuard(device.clock, state_file, _log))
     guard.own()
-    return guard
+    try:
+        make_folder(direct.parent)
+        check_folder_is_ours(direct.parent)
+    except (OSError, HardwareError) as error:
+        _log(f'what processes leave that set {device.clock.device} themselves is not seen: {error}')
+        return ServedDevice(guard, _log)
+    return ServedDevice(guard, _log, guards.enter_context(ClockGuard(device.clock, direct, _log)))
 
 
 def _kept_for_others(arguments: argparse.Namespace, found: Sequence[FoundDevice]) -> bool:
@@ -134,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         '--state-folder',
         type=Path,
-        default=Path(os.environ.get('STATE_DIRECTORY', '').partition(':')[0] or STATE_FOLDER),
+        default=Path(os.environ.get('STATE_DIRECTORY', '').partition(':')[0] or HELPERS_FOLDER),
         metavar='DIR',
         help='where the states found are kept while devices are set (%(default)s)',
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from visionscaling_ros.errors import HardwareError, InvalidValueError
 from visionscaling_ros.hardware.clockd.session import Session
 from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
+from visionscaling_ros.hardware.clocks.owner_lock import OwnedError
 
 RETRY_S = 1.0
 
@@ -16,13 +17,18 @@ class ServedDevice:
     """A guarded clock with the session it is set for.
 
     :param log: told, in words, what an administrator should know.
+    :param direct: guards the same clock for processes of this user that set it themselves.
     """
 
-    def __init__(self, guard: ClockGuard, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, guard: ClockGuard, log: Callable[[str], None], direct: ClockGuard | None = None
+    ) -> None:
         self.guard = guard
+        self._direct = direct
         self.holder: Session | None = None
         self.retry_s = math.inf  # when to try again to restore it (monotonic clock)
         self._log = log
+        self._trouble = ''  # that was told
 
     @property
     def key(self) -> tuple[str, str]:
@@ -51,9 +57,15 @@ class ServedDevice:
         if level_hz is None:
             levels = ', '.join(f'{hz:.0f}' for hz in clock.available_frequencies_hz)
             raise InvalidValueError('frequency_hz', frequency_hz, f'one of {levels or "no levels"}')
-        self.holder = session
-        self.retry_s = math.inf
-        return self.guard.set_frequency(level_hz)
+        try:
+            self._own_direct()
+            return self.guard.set_frequency(level_hz)
+        finally:
+            if self.guard.engaged:
+                self.holder = session
+                self.retry_s = math.inf
+            elif self._direct is not None:
+                self._direct.close()
 
     def release(self, now_s: float) -> bool:
         """Restore it, whoever had set it; True if it had been set.
@@ -62,9 +74,13 @@ class ServedDevice:
         """
         self.holder = None
         self.retry_s = now_s + RETRY_S
-        undone = self.guard.restore_leftover()
+        undone = self._undo_direct()
+        if self.guard.has_leftover:
+            undone = self.guard.restore_leftover() or undone
         undone = self.guard.release() or undone
         self.retry_s = math.inf
+        if self._direct is not None:
+            self._direct.close()
         return undone
 
     def give_back(self, now_s: float, why: str) -> None:
@@ -73,5 +89,24 @@ class ServedDevice:
         try:
             if self.release(now_s):
                 self._log(f'{device} is restored: {why}')
+            self._trouble = ''
         except HardwareError as error:
-            self._log(f'{device} is not restored yet ({why}): {error}')
+            if str(error) != self._trouble:
+                self._log(f'{device} is not restored yet ({why}): {error}')
+            self._trouble = str(error)
+
+    def _own_direct(self) -> None:
+        """Keep processes that set it themselves from it, until it is released."""
+        if self._direct is None or self.guard.engaged:
+            return
+        if self._direct.restore_leftover():
+            self._log(f'{self.key[1]} is restored: a process that was killed had left it set')
+
+    def _undo_direct(self) -> bool:
+        """Undo what a process left that set it itself, which was after any helper did."""
+        if self._direct is None or not self._direct.has_leftover:
+            return False
+        try:
+            return self._direct.restore_leftover()
+        except OwnedError:  # it lives
+            return False

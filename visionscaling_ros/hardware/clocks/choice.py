@@ -21,6 +21,9 @@ from visionscaling_ros.hardware.device_files import DeviceFiles
 from visionscaling_ros.hardware.nvml_session import NvmlSession
 
 BACKENDS = ('auto', 'jetson', 'nvml', 'cpufreq', 'emulated', 'none')
+COMPATIBLE = '/proc/device-tree/compatible'
+# include/linux/pci_ids.h: PCI_VENDOR_ID_NVIDIA, PCI_BASE_CLASS_DISPLAY
+NVIDIA_VENDOR, DISPLAY_CLASS = '0x10de', '0x03'
 HELPER_SOCKET = '/run/visionscaling-clockd/socket'
 
 
@@ -50,8 +53,8 @@ def open_clock(
 
     A clock that this process may not write is set by the helper; where that is no way either, it
     is only read (ReadOnlyGpuClock), and ``why`` says what to install. ``auto`` takes cpufreq only
-    on a machine without a GPU, and only if it can be set, and never raises HardwareError: without
-    any of them it is NoGpuClock. Raises InvalidValueError for a backend there is not,
+    on a machine without an NVIDIA GPU, and only if it can be set, and never raises HardwareError:
+    without any of them it is NoGpuClock. Raises InvalidValueError for a backend there is not,
     HardwareError for a named one whose device is not there.
 
     :param device: which one, as the backends name them; empty: the first.
@@ -81,6 +84,10 @@ def _first(files: DeviceFiles, device: str, helper_socket: str) -> ClockChoice:
             rejected.append(f"nvml: not asked, since {files.root} stands for another machine's /")
             continue
         try:
+            gpu = _nvidia_gpu(files) if backend == 'cpufreq' and not device else ''
+            if gpu:
+                rejected.append(f'cpufreq: left alone, since there is an NVIDIA GPU: {gpu}')
+                continue
             clock, why = _settable(_open(backend, files, device), helper_socket)
         except (HardwareError, OSError) as error:
             rejected.append(f'{backend}: {error}')
@@ -90,6 +97,24 @@ def _first(files: DeviceFiles, device: str, helper_socket: str) -> ClockChoice:
             continue
         return ClockChoice(clock, f'{backend} is the first that is there; {why}', tuple(rejected))
     return ClockChoice(NoGpuClock(), 'no clock that can be set is there', tuple(rejected))
+
+
+def _nvidia_gpu(files: DeviceFiles) -> str:
+    """What says that there is one, whether or not it can be used; empty for nothing."""
+    try:
+        if 'nvidia,tegra' in files.read(COMPATIBLE):
+            return COMPATIBLE
+    except OSError:
+        pass  # most computers have no device tree
+    for path in files.find('/sys/bus/pci/devices/*/vendor'):
+        folder = path.rpartition('/')[0]
+        try:
+            vendor, kind = files.read(path), files.read(f'{folder}/class')
+        except OSError:
+            continue
+        if vendor == NVIDIA_VENDOR and kind.startswith(DISPLAY_CLASS):
+            return folder
+    return ''
 
 
 def _open(backend: str, files: DeviceFiles, device: str) -> GpuClock:

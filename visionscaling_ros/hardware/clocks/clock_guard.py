@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from visionscaling_ros.errors import HardwareError
-from visionscaling_ros.hardware.atomic_file import remove_unfinished
+from visionscaling_ros.hardware.atomic_file import remove_durably, remove_unfinished
+from visionscaling_ros.hardware.clocks.device_lock import DeviceLock
 from visionscaling_ros.hardware.clocks.found_record import (
     FoundRecord,
     boot_id,
     keep_record,
     read_record,
+    records_elsewhere,
     remove_record,
 )
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
@@ -26,8 +30,10 @@ class ClockGuard:
 
     The state found is on disk before the first write and removed after it was restored, so that a
     file that is there without an owner means a killed process: ``restore_leftover`` undoes what
-    it left, and so does the first ``set_frequency``. Ownership is a file lock, which the kernel
-    drops with the process. A clock that ``restores_itself`` needs neither file.
+    it left, and so does the first ``set_frequency``. Ownership is two locks, which the kernel drops
+    with the process: of the state file, among this user's processes, from the first call that
+    needs it; of the device, among all, while it is set. A clock that ``restores_itself`` needs
+    neither.
 
     :param clock: what is guarded.
     :param state_file: where the state found is kept; its lock lies beside it.
@@ -42,9 +48,11 @@ class ClockGuard:
         self._state_file = state_file
         self._log = log
         self._lock = OwnerLock(state_file.with_name(f'{state_file.name}.lock'), clock.device)
+        self._device_lock = DeviceLock(clock.lock_paths(), clock.device)
         self._mutex = threading.RLock()
         self._found: FoundRecord | None = None  # while the clock is, or may be, set by us
         self._set_hz: float | None = None  # what it was last set to, where it does not tell
+        self._told_hz: tuple[float, float] | None = None  # the range that it was found held in
 
     def __enter__(self) -> ClockGuard:
         return self
@@ -62,8 +70,13 @@ class ClockGuard:
         """Whether the clock is, or may be, set by this guard."""
         return self._found is not None
 
+    @property
+    def has_leftover(self) -> bool:
+        """Whether a killed process left it set, or a living one that owns it has set it."""
+        return self._found is None and os.path.lexists(self._state_file)
+
     def own(self) -> None:
-        """Become the owner; raises HardwareError naming the owner if there is another."""
+        """Own the state file; raises OwnedError naming the owner if there is another."""
         with self._mutex:
             if self.clock.restores_itself or self._lock.held:
                 return
@@ -74,12 +87,19 @@ class ClockGuard:
                 self._log(f'{self._state_file.parent} cannot be tidied up: {error.strerror}')
 
     def restore_leftover(self) -> bool:
-        """Undo what a killed owner left; True if there was something. Raises HardwareError."""
+        """Undo what a killed owner left; True if there was something.
+
+        Raises OwnedError naming the process that sets the device if there is another, and
+        HardwareError. A clock without levels, of which nothing was left, is not owned.
+        """
         with self._mutex:
-            self.own()
             if self.clock.restores_itself or self._found is not None:
                 return False
-            return self._undo_leftover()
+            if not (self.has_leftover or self.clock.available_frequencies_hz):
+                return False
+            self.own()
+            with self._device_lock:
+                return self._undo_leftover()
 
     def set_frequency(self, frequency_hz: float) -> float:
         """As GpuClock.set_frequency, skipped when the device is held at that level already.
@@ -124,9 +144,10 @@ class ClockGuard:
             if self.clock.restores_itself:
                 self.clock.release()
             else:
-                self._restore(self._found, or_release=False)
+                self._restore(self._found)
                 remove_record(self._state_file)
             self._found = None
+            self._device_lock.drop()
             return True
 
     def close(self) -> None:
@@ -135,6 +156,7 @@ class ClockGuard:
             try:
                 self.release()
             finally:
+                self._device_lock.drop()
                 self._lock.drop()
 
     def _engage(self) -> float:
@@ -147,21 +169,46 @@ class ClockGuard:
             return math.inf  # who restores it caps it
         self.own()
         if self._found is None:
-            self._undo_leftover()  # what is read next must not be what a killed owner set
-            self._found = FoundRecord(
-                self.clock.name, self.clock.device, self.clock.state(), boot_id()
-            )
-            self._keep(self._found)
-        elif not self._state_file.exists():  # a cleaner of old files took it
+            self._device_lock.take()
+            try:
+                self._undo_leftover()  # what is read next must not be what a killed owner set
+                self._found = self._find()
+            finally:
+                if self._found is None:
+                    self._device_lock.drop()
+        elif not os.path.lexists(self._state_file):  # a cleaner of old files took it
             keep_record(self._state_file, self._found)
         return self.clock.cap_hz(self._found.state)
 
-    def _keep(self, found: FoundRecord) -> None:
+    def _find(self) -> FoundRecord:
+        """Keep the state that it is in; nothing is kept of one that could not be restored."""
+        hot = self.clock.held_by_heat()
+        if hot:
+            raise HardwareError(f'{self.clock.device} is not set: {hot}')
+        found = FoundRecord(self.clock.name, self.clock.device, self.clock.state(), boot_id())
+        self.clock.cap_hz(found.state)
+        self._tell_if_held()
         try:
             keep_record(self._state_file, found)
         except HardwareError:
-            self._found = None
+            with contextlib.suppress(OSError):
+                remove_durably(self._state_file)
             raise
+        return found
+
+    def _tell_if_held(self) -> None:
+        """Say that somebody holds it at one level: that is kept to, and restored at the end."""
+        limits_hz = self.clock.limits_hz()
+        if limits_hz is None or limits_hz[0] != limits_hz[1] or limits_hz == self._told_hz:
+            return
+        self._told_hz = limits_hz
+        kept = ', '.join(records_elsewhere(self._state_file))
+        self._log(
+            f'{self.clock.device} was found held at {limits_hz[0] * 1e-6:g} MHz, by jetson_clocks, '
+            'another program or a process that was killed: nothing above that is set, and that is '
+            'what will be restored'
+            + (f'; who left {kept} can undo it: visionscaling clocks restore' if kept else '')
+        )
 
     def _undo_leftover(self) -> bool:
         try:
@@ -185,20 +232,36 @@ class ClockGuard:
             )
             return False
         else:
-            self._restore(record, or_release=True)
+            self._restore(record)
         remove_record(self._state_file)
         return True
 
-    def _restore(self, record: FoundRecord, *, or_release: bool) -> None:
+    def _restore(self, record: FoundRecord) -> None:
         try:
             self.clock.restore(record.state)
         except HardwareError as error:
-            limits_hz = self.clock.limits_hz()
-            pinned = limits_hz is None or limits_hz[0] == limits_hz[1]
-            if not (pinned or or_release):
+            if not (self._is_held() or self._is_refused(record)):
                 raise  # most of it is restored: heat may hold the range narrower than it was
             self.clock.release()  # better its own governor than a level nobody watches
             self._log(
                 f'{self.clock.device} is left to its own governor, because the state it was found '
                 f'in could not be restored: {error}'
             )
+
+    def _is_held(self) -> bool:
+        """Whether it is at one level still, as far as is known, and not by heat."""
+        try:
+            limits_hz = self.clock.limits_hz()
+        except HardwareError:
+            return True
+        if limits_hz is None:
+            return True
+        return limits_hz[0] == limits_hz[1] and not self.clock.held_by_heat()
+
+    def _is_refused(self, record: FoundRecord) -> bool:
+        """Whether it is no state of this device, of which nothing was written."""
+        try:
+            self.clock.cap_hz(record.state)
+            return not self.clock.state().keys() <= record.state.keys()
+        except HardwareError:
+            return True

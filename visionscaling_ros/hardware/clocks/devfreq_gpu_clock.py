@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.hardware.clocks.cooling import Cooling
 from visionscaling_ros.hardware.clocks.frequency_files import FrequencyFiles, FrequencyNames
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
 from visionscaling_ros.hardware.device_files import DeviceFiles
@@ -38,6 +40,17 @@ def find_gpus(files: DeviceFiles) -> list[str]:
     """
     found = [path for path in files.find(f'{FOLDER}/*') if _is_gpu(files, path)]
     return sorted(found, key=lambda path: not _GRAPHICS.fullmatch(path.rpartition('/')[2]))
+
+
+def cooling_kinds(device: str) -> re.Pattern[str]:
+    """Names of the cooling devices that narrow a node's range.
+
+    drivers/thermal/devfreq_cooling.c: ``devfreq-<node>``; before Linux 5.13 they are numbered, so
+    that any of them may be this one's. ``max_freq`` reads the range in force, theirs included
+    (drivers/devfreq/devfreq.c, get_freq_range).
+    """
+    node = re.escape(device.rpartition('/')[2])
+    return re.compile(rf'devfreq-{node}|thermal-devfreq-\d+')
 
 
 def _is_gpu(files: DeviceFiles, path: str) -> bool:
@@ -73,7 +86,9 @@ class DevfreqGpuClock(GpuClock):
                 f'GPUs there: {there}'
             )
         self.device = chosen
+        self._files = files
         self._attributes = FrequencyFiles(files, chosen, NAMES)
+        self._cooling = Cooling(files, cooling_kinds(chosen))
 
     @property
     def available_frequencies_hz(self) -> tuple[float, ...]:
@@ -98,6 +113,14 @@ class DevfreqGpuClock(GpuClock):
     def access(self) -> str:
         """Whether this process may write ``min_freq`` and ``max_freq``."""
         return self._attributes.access()
+
+    def lock_paths(self) -> tuple[Path, ...]:
+        """``min_freq``."""
+        return (self._files.real(f'{self.device}/{NAMES.lowest}'),)
+
+    def held_by_heat(self) -> str:
+        """The kernel's cooling device of this GPU, while it cools."""
+        return self._cooling.held()
 
     def state(self) -> dict[str, str]:
         """``min_freq``, ``max_freq`` and ``governor``."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.atomic_file import remove_durably, write_atomically
+from visionscaling_ros.hardware.state_folder import state_folders
 
 # another one after each start of the machine: Documentation/admin-guide/sysctl/kernel.rst
 BOOT_ID_FILE = Path('/proc/sys/kernel/random/boot_id')
+MAX_BYTES = 1 << 16  # of a record
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,23 @@ def record_files(folder: Path) -> list[Path]:
     return sorted(folder.glob('*.found'))
 
 
+def records_elsewhere(path: Path) -> list[str]:
+    """Other users' files, and the helper's, of the same name, with their owners' numbers.
+
+    They are told, not obeyed: what is in them may be anything.
+    """
+    found = []
+    for folder in state_folders():
+        other = folder / path.name
+        try:
+            status = other.lstat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and not (path.exists() and other.samefile(path)):
+            found.append(f'{other} of user {status.st_uid}')
+    return found
+
+
 def boot_id() -> str:
     """What tells this start of the machine from others; empty where the kernel does not."""
     try:
@@ -61,10 +82,11 @@ def keep_record(path: Path, record: FoundRecord) -> None:
 def read_record(path: Path) -> FoundRecord | None:
     """The record in a file; None when it is damaged.
 
-    Raises FileNotFoundError when there is none, HardwareError when it cannot be read.
+    Raises FileNotFoundError when there is none, HardwareError when it cannot be read or somebody
+    else may have written it.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8', errors='replace'))
+        content = json.loads(_text(path))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -91,3 +113,16 @@ def remove_record(path: Path) -> None:
         raise HardwareError(
             f'{path} cannot be removed: {error.strerror}; what it describes was restored'
         ) from error
+
+
+def _text(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, 'rb') as file:
+        status = os.fstat(descriptor)
+        mine = stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid())
+        if not mine or stat.S_IMODE(status.st_mode) & 0o022:
+            raise HardwareError(
+                f'{path} may have been written by somebody else: it is not obeyed; remove it, or '
+                'run visionscaling clocks restore as the user that it belongs to'
+            )
+        return file.read(MAX_BYTES).decode('utf-8', errors='replace')

@@ -21,8 +21,8 @@ from visionscaling_ros.hardware.device_files import DeviceFiles
 
 _WHY = {
     errno.EROFS: '/sys is read-only here: mount it writable into the container',
-    errno.EINVAL: 'the kernel refuses it: a power mode or another limit forbids this value',
-    errno.EBUSY: 'the device is busy, suspended or changing: try again',
+    errno.EINVAL: 'the kernel refuses it: another limit forbids this value',
+    errno.EBUSY: 'it is busy, suspended, changing or switched off: try again',
     errno.ENOENT: "it is gone: the device's driver was unloaded",
     errno.ENODEV: "it is gone: the device's driver was unloaded",
 }
@@ -48,6 +48,11 @@ class FrequencyNames:
     governors: str
     unit_hz: int
     how_to_permit: str
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """All that is ever written."""
+        return self.lowest, self.highest, self.governor
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from visionscaling_ros.errors import HardwareError, InvalidValueError
 
@@ -47,6 +48,14 @@ class GpuClock(ABC):
 
     def keep_alive(self) -> None:  # noqa: B027 most are watched over by nobody
         """Tell who watches over the clock that it is still wanted; raises HardwareError."""
+
+    def lock_paths(self) -> tuple[Path, ...]:
+        """Files that stand for the device to all that set it, for DeviceLock; it writes them."""
+        return ()
+
+    def held_by_heat(self) -> str:
+        """What narrows the range while it is hot, so that it is no state to restore; else empty."""
+        return ''
 
     @abstractmethod
     def state(self) -> dict[str, str]:

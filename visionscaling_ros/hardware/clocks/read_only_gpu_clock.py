@@ -51,6 +51,10 @@ class ReadOnlyGpuClock(GpuClock):
         """Why it may not be set and what to do about that."""
         return self._why
 
+    def held_by_heat(self) -> str:
+        """The device's."""
+        return self.inner.held_by_heat()
+
     def state(self) -> dict[str, str]:
         """The device's."""
         return self.inner.state()

@@ -31,6 +31,12 @@ class Attribute:
 
     def number(self) -> int:
         """The whole number it holds; raises HardwareError for anything else."""
+        if self._unchecked:  # the short way, for what is read hundreds of times a second
+            self._unchecked -= 1
+            try:
+                return int(os.pread(self._descriptor, MAX_BYTES, 0))
+            except (OSError, ValueError):
+                self._unchecked = 0  # looked at again, and told if it stays so
         data = self._read()
         try:
             return int(data)
@@ -46,9 +52,6 @@ class Attribute:
 
     def _read(self) -> bytes:
         try:
-            if self._unchecked:
-                self._unchecked -= 1
-                return os.pread(self._descriptor, MAX_BYTES, 0)
             if self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink:
                 self._unchecked = CHECK_EVERY
                 return os.pread(self._descriptor, MAX_BYTES, 0)

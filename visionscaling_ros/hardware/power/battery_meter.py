@@ -65,6 +65,7 @@ class BatteryMeter(PowerMeter):
     name = 'battery'
     scope = Scope.BOARD
     period_s = PERIOD_S
+    covers_radio = True  # like everything else in the computer
 
     def __init__(self, files: DeviceFiles) -> None:
         folders = [path.rpartition('/')[0] for path in files.find(f'{SUPPLIES}/*/type')]

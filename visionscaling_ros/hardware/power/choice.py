@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from visionscaling_ros.errors import HardwareError, InvalidValueError
+from visionscaling_ros.hardware.bounded_call import call_within
 from visionscaling_ros.hardware.device_files import DeviceFiles
 from visionscaling_ros.hardware.power.battery_meter import BatteryMeter
 from visionscaling_ros.hardware.power.ina3221_meter import Ina3221Meter
 from visionscaling_ros.hardware.power.nvml_meter import NvmlMeter
-from visionscaling_ros.hardware.power.power_meter import PowerMeter, Scope
+from visionscaling_ros.hardware.power.power_meter import PowerMeter
 from visionscaling_ros.hardware.power.rapl_meter import RaplMeter
 
 METERS = ('auto', 'ina3221', 'nvml', 'rapl', 'battery', 'model')
-COVERS = {
-    Scope.BOARD: 'the whole computer',
-    Scope.GPU: 'the graphics card alone',
-    Scope.CPU: 'the processor alone',
-    Scope.MODEL: 'nothing: it is calculated from clock and utilisation',
-}
+ANSWER_S = 5.0  # longest wait for a device that hangs
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,14 @@ class MeterChoice:
 
 
 def open_meter(
-    backend: str, *, files: DeviceFiles, device: str = '', model_meter: PowerMeter
+    backend: str,
+    *,
+    files: DeviceFiles,
+    device: str = '',
+    model_meter: PowerMeter,
+    pass_over: Mapping[str, str] = MappingProxyType({}),
 ) -> MeterChoice:
-    """Open the meter asked for; ``auto`` is the first of METERS that can be read on this machine.
+    """Open the meter asked for; ``auto`` is the first of METERS whose total can be read here.
 
     A meter that is asked for by name and is not there is an error: a model in its place would be
     taken for a measurement. Raises InvalidValueError for a backend there is not, HardwareError for
@@ -50,23 +54,28 @@ def open_meter(
     :param files: the machine; one that is not this one's own root has no NVML of its own.
     :param device: which card, by index or UUID, for ``nvml``; empty: the first.
     :param model_meter: what calculates where nothing can be measured.
+    :param pass_over: meters that ``auto`` does not take, each with why.
     """
     if backend not in METERS:
         raise InvalidValueError('power_backend', backend, ', '.join(METERS))
     if backend != 'auto':
         return _chosen(_open(backend, files, device, model_meter), 'asked for', ())
+    reasons = dict(pass_over)
+    if files.root != Path('/'):
+        reasons['nvml'] = f"not asked, since {files.root} stands for another machine's /"
     rejected: list[str] = []
-    for name in METERS[1:]:
-        if name == 'nvml' and files.root != Path('/'):
-            rejected.append(f"nvml: not asked, since {files.root} stands for another machine's /")
+    for name in METERS[1:-1]:
+        if name in reasons:
+            rejected.append(f'{name}: {reasons[name]}')
             continue
+        open_read = partial(_open_read, name, files, device, model_meter)
         try:
-            meter = _open(name, files, device, model_meter)
-            if name != 'battery' or _answers(meter):
-                return _chosen(meter, 'the first that can be read here', tuple(rejected))
+            meter = call_within(ANSWER_S, 'the first reading', open_read)
         except HardwareError as error:
             rejected.append(f'{name}: {error}')
-    raise AssertionError('a model is always there')
+        else:
+            return _chosen(meter, 'the first that can be read here', tuple(rejected))
+    return _chosen(model_meter, 'nothing measures here', tuple(rejected))
 
 
 def _open(name: str, files: DeviceFiles, device: str, model_meter: PowerMeter) -> PowerMeter:
@@ -81,16 +90,22 @@ def _open(name: str, files: DeviceFiles, device: str, model_meter: PowerMeter) -
     return model_meter
 
 
-def _answers(battery: PowerMeter) -> bool:
-    """Whether it is discharged; raises HardwareError, saying so, when it is not."""
+def _open_read(name: str, files: DeviceFiles, device: str, model_meter: PowerMeter) -> PowerMeter:
+    """Open it and read it once; raises HardwareError unless all of its total can be read."""
+    meter = _open(name, files, device, model_meter)
     try:
-        battery.read()
+        sample = meter.read()
+        unread = set(meter.total_rails) - sample.power_w.keys() - sample.energy_j.keys()
+        if unread:
+            raise HardwareError(  # noqa: TRY301 closed as after one of the meter's own
+                '; '.join(sample.trouble[rail] for rail in sorted(unread))
+            )
     except HardwareError:
-        battery.close()
+        meter.close()
         raise
-    return True
+    return meter
 
 
 def _chosen(meter: PowerMeter, reason: str, rejected: tuple[str, ...]) -> MeterChoice:
-    why = f'{meter.name} ({meter.device}), {reason}; it covers {COVERS[meter.scope]}'
+    why = f'{meter.name} ({meter.device}), {reason}; it covers {meter.covers}'
     return MeterChoice(meter, why, rejected)

@@ -26,7 +26,7 @@ class EnergyIntegrator:
         self._longest_s = MAX_PERIODS * period_s
         self._time_s: float | None = None  # up to here all is accounted for
         self._last: PowerSample | None = None  # the sample at that time; none after a gap
-        self._in_gap = False
+        self.in_gap = False
         self.energy_j = 0.0
         self.measured_s = 0.0
         self.gap_s = 0.0
@@ -36,6 +36,8 @@ class EnergyIntegrator:
         """Take the next sample; one that lacks a total rail is as good as none."""
         for rail in self._rails:
             if rail not in sample.energy_j and rail not in sample.power_w:
+                if self._restarted(sample):
+                    self._last = None  # what comes next cannot be compared with it
                 self.miss(sample.time_s)
                 return
         if self._time_s is not None:
@@ -45,7 +47,7 @@ class EnergyIntegrator:
             else:
                 self.energy_j += energy_j
                 self.measured_s += sample.time_s - self._time_s
-                self._in_gap = False
+                self.in_gap = False
         self._time_s, self._last = sample.time_s, sample
 
     def miss(self, time_s: float) -> None:
@@ -56,16 +58,25 @@ class EnergyIntegrator:
             self._lose(time_s - self._time_s)
             self._time_s, self._last = time_s, None
 
+    def overdue_s(self, now_s: float) -> float:
+        """Time since the latest sample or failure [s], where it is more than MAX_PERIODS; else 0.
+
+        It is unknown, and in neither sum until the next sample or failure says which it belongs to.
+        """
+        waited_s = 0.0 if self._time_s is None else now_s - self._time_s
+        return waited_s if waited_s > self._longest_s else 0.0
+
     def _lose(self, elapsed_s: float) -> None:
         self.gap_s += elapsed_s
-        self.gaps += not self._in_gap
-        self._in_gap = True
+        self.gaps += not self.in_gap
+        self.in_gap = True
+
+    def _restarted(self, sample: PowerSample) -> bool:
+        return bool(sample.restarted) and not sample.restarted.isdisjoint(self._rails)
 
     def _between(self, first: PowerSample | None, last: PowerSample) -> float | None:
         """Energy from one sample to the next [J]; None where it is not known."""
-        if first is None or (
-            last.restarted and not last.restarted.isdisjoint(self._rails)
-        ):
+        if first is None or self._restarted(last):
             return None
         elapsed_s = last.time_s - first.time_s
         energy_j = 0.0

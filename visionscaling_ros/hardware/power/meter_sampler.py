@@ -23,19 +23,22 @@ class MeterReading:
     """What a meter's total rails drew, and what is known of each rail.
 
     ``energy_j`` is that of ``measured_s``, which with ``gap_s`` makes the time since the sampler
-    was started up to its last sample: what was drawn in gaps is not in it and not known.
+    was started up to its last sample: what was drawn in gaps is not in it and not known. While a
+    device does not answer, the time it is overdue is in ``gap_s`` up to now; should it then tell
+    by its counter what was drawn meanwhile, that time moves over to ``measured_s``.
 
     :param energy_j: energy of the total rails since the sampler was started [J].
-    :param power_w: mean over what was measured since the reading before [W]; NaN where nothing
-        was.
+    :param power_w: mean over what was measured since the reading before [W], or since an earlier
+        one where there was no sample since; NaN in a gap.
     :param rail_power_w: power of every rail when it was last read [W]; lost rails are absent, and
-        all are when the meter fails.
+        all are when the meter fails or does not answer.
     :param rail_energy_j: counters of the rails that have one, since the meter was made [J].
     :param measured_s: time whose energy is known [s].
     :param gap_s: time whose energy is not known [s].
     :param gaps: how many stretches that time is in.
     :param samples: how often the meter was read.
-    :param trouble: what is wrong now: a meter that cannot be read, rails that are lost; else ''.
+    :param trouble: what is wrong now: a meter that cannot be read or does not answer, rails that
+        are lost; else ''.
     """
 
     energy_j: float
@@ -83,6 +86,7 @@ class MeterSampler:
         self._failures = 0  # in a row
         self._samples = 0
         self._read_energy_j = self._read_measured_s = 0.0
+        self._mean_w = math.nan
 
     def __enter__(self) -> MeterSampler:
         self.start()
@@ -102,32 +106,50 @@ class MeterSampler:
         self._thread = threading.Thread(target=self._run, name='power meter', daemon=True)
         self._thread.start()
 
+    def stop(self) -> None:
+        """Sample no more; the thread closes the meter as soon as the device lets it.
+
+        It does not wait, and may be called while ``start`` has not returned.
+        """
+        self._stop.set()
+
     def close(self) -> None:
         """Stop, and close the meter; it may be called twice, and without start."""
-        self._stop.set()
-        if self._thread is not None:
+        self.stop()
+        if self._thread is None:
+            self.meter.close()
+        else:
             self._thread.join()
             self._thread = None
-        self.meter.close()
 
     def read(self) -> MeterReading:
         """What is known by now; for any thread, and it never waits for the device."""
         with self._lock:
-            integrator, sample = self._integrator, self._last
+            integrator, sample, trouble = self._integrator, self._last, self._trouble
+            overdue_s = integrator.overdue_s(self._now_s())
+            if overdue_s > 0.0:
+                sample = None
+                if not self._failures:
+                    late = f'{self.meter.name} {self.meter.device}: no answer for {overdue_s:.2g} s'
+                    trouble = f'{trouble}; {late}' if trouble else late
             energy_j = integrator.energy_j - self._read_energy_j
             measured_s = integrator.measured_s - self._read_measured_s
             self._read_energy_j = integrator.energy_j
             self._read_measured_s = integrator.measured_s
+            if measured_s > 0.0:
+                self._mean_w = energy_j / measured_s
+            elif overdue_s > 0.0 or integrator.in_gap:
+                self._mean_w = math.nan
             return MeterReading(
                 energy_j=integrator.energy_j,
-                power_w=energy_j / measured_s if measured_s > 0.0 else math.nan,
+                power_w=self._mean_w,
                 rail_power_w={} if sample is None else sample.power_w,
                 rail_energy_j={} if sample is None else sample.energy_j,
                 measured_s=integrator.measured_s,
-                gap_s=integrator.gap_s,
-                gaps=integrator.gaps,
+                gap_s=integrator.gap_s + overdue_s,
+                gaps=integrator.gaps + (overdue_s > 0.0 and not integrator.in_gap),
                 samples=self._samples,
-                trouble=self._trouble,
+                trouble=trouble,
             )
 
     def sample(self) -> None:
@@ -157,15 +179,16 @@ class MeterSampler:
             self._failures += 1
 
     def _run(self) -> None:
-        next_s = self._now_s() + self.period_s
-        while not self._stopped_within(next_s - self._now_s()):
-            self.sample()
-            pause_s = self.period_s
-            if self._failures:
-                pause_s = min(pause_s * 2.0 ** min(self._failures, 20), max(pause_s, MAX_RETRY_S))
-            next_s += pause_s
-            if next_s < (now_s := self._now_s()):  # slower than that: at least let others run
-                next_s = now_s + pause_s
+        try:
+            next_s = self._now_s() + self.period_s
+            while not self._stopped_within(next_s - self._now_s()):
+                self.sample()
+                pause_s = retry_pause_s(self.period_s, self._failures)
+                next_s += pause_s
+                if next_s < (now_s := self._now_s()):  # slower than that: at least let others run
+                    next_s = now_s + pause_s
+        finally:
+            self.meter.close()
 
     def _stopped_within(self, pause_s: float) -> bool:
         if pause_s > SHORT_S:
@@ -173,3 +196,13 @@ class MeterSampler:
         if pause_s > 0.0:
             time.sleep(pause_s)  # half the price of waiting for an event
         return self._stop.is_set()
+
+
+def retry_pause_s(period_s: float, failures: int) -> float:
+    """How long to wait for the next sample after so many failures in a row [s].
+
+    One failure costs no more than its own sample, so that the next can bridge it.
+    """
+    if failures == 0:
+        return period_s
+    return min(period_s * 2.0 ** min(failures - 1, 20), max(period_s, MAX_RETRY_S))

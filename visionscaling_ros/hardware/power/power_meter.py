@@ -18,6 +18,14 @@ class Scope(Enum):
     MODEL = 'model'  # nothing is measured
 
 
+COVERS = {
+    Scope.BOARD: 'the whole computer',
+    Scope.GPU: 'the graphics card alone',
+    Scope.CPU: 'the processor alone',
+    Scope.MODEL: 'nothing: it is calculated from clock and utilisation',
+}
+
+
 @dataclass(frozen=True)
 class PowerSample:
     """What a meter said at one moment.
@@ -45,6 +53,7 @@ class PowerMeter(ABC):
     device: str  # what is read, in words a person recognises: a path or a card's name
     scope: Scope
     period_s: float  # read more often it says the same again
+    covers_radio: bool = False  # the robot's uplink radio is in the total
 
     @property
     @abstractmethod
@@ -55,6 +64,11 @@ class PowerMeter(ABC):
     @abstractmethod
     def total_rails(self) -> tuple[str, ...]:
         """Rails whose sum is what ``scope`` says; others are parts of them, or beside them."""
+
+    @property
+    def covers(self) -> str:
+        """What the total is of, in words."""
+        return COVERS[self.scope]
 
     @abstractmethod
     def read(self) -> PowerSample:

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 class RailLayout:
     """Rails of a family of boards.
 
-    :param covers: what the total is of.
+    :param covers: what the total is of, in words.
     :param total: rails whose sum that is.
     :param gpu: rail that the GPU is on, possibly with others.
     :param cpu: rail that the CPU is on, possibly with others.
+    :param covers_radio: the uplink radio is in the total. It is plugged into the carrier board,
+        but for TX2 and TX1, which have Wi-Fi on the module (data sheets: "WLAN/BT").
     """
 
     boards: str
@@ -21,6 +23,7 @@ class RailLayout:
     total: tuple[str, ...]
     gpu: str
     cpu: str
+    covers_radio: bool = False
 
 
 # Sources: NVIDIA's Jetson Linux Developer Guides, chapters on power of each board, r32.7 (Nano,
@@ -30,9 +33,12 @@ class RailLayout:
 # the module, without the carrier board; boards without such a rail have one sensor for each of
 # the supplies that the module's input is split into, as github.com/rbonghi/jetson_stats adds them
 # up. The first whose rails are all there counts.
-MODULE = 'module without carrier board'
+MODULE = 'the module without its carrier board'
 LAYOUTS = (
-    RailLayout('AGX Thor', 'module and carrier board', ('VIN',), 'VDD_GPU', 'VDD_CPU_SOC_MSS'),
+    RailLayout(
+        'AGX Thor', 'the module and its carrier board', ('VIN',), 'VDD_GPU', 'VDD_CPU_SOC_MSS',
+        covers_radio=True,
+    ),
     RailLayout(
         'AGX Thor without INA238', MODULE, ('VDD_GPU', 'VDD_CPU_SOC_MSS', 'VIN_SYS_5V0'),
         'VDD_GPU', 'VDD_CPU_SOC_MSS',
@@ -47,8 +53,8 @@ LAYOUTS = (
     RailLayout(
         'AGX Xavier', MODULE, ('GPU', 'CPU', 'SOC', 'CV', 'VDDRQ', 'SYS5V'), 'GPU', 'CPU'
     ),
-    RailLayout('TX2', MODULE, ('VDD_IN',), 'VDD_SYS_GPU', 'VDD_SYS_CPU'),
-    RailLayout('TX1', MODULE, ('VDD_IN',), 'VDD_GPU', 'VDD_CPU'),
+    RailLayout('TX2', MODULE, ('VDD_IN',), 'VDD_SYS_GPU', 'VDD_SYS_CPU', covers_radio=True),
+    RailLayout('TX1', MODULE, ('VDD_IN',), 'VDD_GPU', 'VDD_CPU', covers_radio=True),
     RailLayout('Nano', MODULE, ('POM_5V_IN',), 'POM_5V_GPU', 'POM_5V_CPU'),
 )  # fmt: skip
 

@@ -61,6 +61,7 @@ class RaplMeter(PowerMeter):
         packages = tuple(rail for rail in counts if rail.startswith('package'))
         self._total = board or packages or tuple(counts)
         self.scope = Scope.BOARD if board else Scope.CPU
+        self.covers_radio = bool(board)  # psys is the whole platform
         self.device = f'RAPL {", ".join(self._total)}'
         for domain in tops:
             domain.counter.update(counts[domain.rail], time.monotonic())

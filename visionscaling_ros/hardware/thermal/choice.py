@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from visionscaling_ros.hardware.clocks import cpufreq_gpu_clock, devfreq_gpu_clock
+from visionscaling_ros.hardware.clocks.cooling import cooling_devices
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock
 from visionscaling_ros.hardware.device_files import DeviceFiles
 from visionscaling_ros.hardware.thermal.board_throttle import (
@@ -36,8 +38,8 @@ OVER_CURRENT = {
     'oc2_event_cnt': 'average over-current (oc2)',
     'oc3_event_cnt': 'instantaneous over-current (oc3)',
 }
-# Cooling devices of Jetsons without the clock's own.
-JETSON_ALERTS = ('gpu-throttle-alert', 'hot-surface-alert')
+# Cooling devices of Jetsons that only tell.
+JETSON_ALERTS = re.compile('gpu-throttle-alert|hot-surface-alert')
 # drivers/thermal/intel/therm_throt.c: one counter a core and one a package.
 CPU_COUNTERS = '/sys/devices/system/cpu/cpu*/thermal_throttle/*_throttle_count'
 
@@ -72,15 +74,12 @@ def open_board_throttle(clock: GpuClock, files: DeviceFiles, device: str = '') -
     if clock.name == 'nvml':
         return NvmlBoardThrottle(device)
     if clock.name == 'jetson':
-        return FileThrottle(files, [*_over_current(files), *_cooling(files, clock.device)])
+        kinds = devfreq_gpu_clock.cooling_kinds(clock.device)
+        cooling = [*_cooling(files, kinds), *_cooling(files, JETSON_ALERTS)]
+        return FileThrottle(files, [*_over_current(files), *cooling])
     if clock.name == 'cpufreq':
-        return FileThrottle(
-            files,
-            [
-                ThrottleFile(path, Throttle.BOARD_THERMAL, 'the processor is too hot', True)
-                for path in files.find(CPU_COUNTERS)
-            ],
-        )
+        kinds = cpufreq_gpu_clock.cooling_kinds(files, clock.device)
+        return FileThrottle(files, [*_cpu_counters(files), *_cooling(files, kinds)])
     return NoBoardThrottle()
 
 
@@ -103,17 +102,15 @@ def _over_current(files: DeviceFiles) -> Iterator[ThrottleFile]:
         yield ThrottleFile(path, Throttle.BOARD_POWER, words, counts=True)
 
 
-def _cooling(files: DeviceFiles, device: str) -> Iterator[ThrottleFile]:
-    """What cools a GPU by its clock, and the alerts that go with it.
+def _cpu_counters(files: DeviceFiles) -> Iterator[ThrottleFile]:
+    for path in files.find(CPU_COUNTERS):
+        yield ThrottleFile(path, Throttle.BOARD_THERMAL, 'the processor is too hot', counts=True)
 
-    ``devfreq-<node>``, and thermal-devfreq-0 before Linux 5.13 (drivers/thermal/devfreq_cooling.c).
-    """
-    node = device.rsplit('/', 1)[-1]
-    for path in files.find('/sys/class/thermal/cooling_device*/type'):
-        kind = _text(files, path)
-        if kind in JETSON_ALERTS or kind == f'devfreq-{node}' or 'thermal-devfreq' in kind:
-            state = path.removesuffix('type') + 'cur_state'
-            yield ThrottleFile(state, Throttle.BOARD_THERMAL, f'too hot ({kind})', counts=False)
+
+def _cooling(files: DeviceFiles, kinds: re.Pattern[str]) -> Iterator[ThrottleFile]:
+    for device in cooling_devices(files, kinds):
+        words = f'too hot ({device.kind})'
+        yield ThrottleFile(device.state, Throttle.BOARD_THERMAL, words, counts=False)
 
 
 def _text(files: DeviceFiles, path: str) -> str:

@@ -47,7 +47,7 @@ class KillTable:
         if record.violations:
             self._console.print(line, style='red', markup=False)
         self._progress.update(
-            self._task, advance=len(record.left), description=f'{record.way}: {record.victims}'
+            self._task, advance=len(record.left), description=f'{record.way}: {record.kind}'
         )
 
 
@@ -59,7 +59,7 @@ def print_summary(summaries: Sequence[WaySummary]) -> None:
     left = ' / '.join(LEFT)
     for heading in ('way', 'killed', 'kills', 'passed', 'writes', left, 'longest'):
         text = heading in ('way', 'killed')
-        table.add_column(heading, justify='left' if text else 'right')
+        table.add_column(heading, justify='left' if text else 'right', no_wrap=text)
     for row in summaries:
         table.add_row(
             row.way,
@@ -77,8 +77,8 @@ def _cells(record: RoundRecord) -> tuple[str, ...]:
     return (
         str(record.number),
         record.way,
-        record.victims,
-        ', '.join(record.moments) or '-',
+        record.kind,
+        ', '.join(record.moments) + (', governor changed' if record.governor else '') or '-',
         ', '.join(record.left) or '-',
         '-' if record.restored_s is None else f'{record.restored_s:.2f} s',
         '; '.join(record.violations) or 'ok',

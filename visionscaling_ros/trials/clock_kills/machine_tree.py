@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.hardware.device_files import DeviceFiles
+from visionscaling_ros.trials.clock_kills.record import AS_FOUND, HALFWAY, SET
 
 # Layout of a Jetson AGX Orin, JetPack 6 (docs/hardware.md has the sources), cut down to what a
 # clock needs, with neighbours beside it that nobody may touch.
@@ -67,8 +69,12 @@ class MachineTree:
         self.root = root
         folder = root / clock.lstrip('/')
         self.limits = (folder / 'min_freq', folder / 'max_freq')
-        self.written = (*self.limits, folder / 'governor')
+        self._governor = folder / 'governor'
+        self.written = (*self.limits, self._governor)
         self._found = {path: path.read_bytes() for path in self.written}
+        governors = (folder / 'available_governors').read_bytes().split()
+        found = self._found[self._governor].strip()
+        self._other_governor = next(name for name in governors if name != found)
         levels = (folder / 'available_frequencies').read_bytes().split()
         self.levels_hz = tuple(sorted(float(level) for level in levels))
         # A file of sysfs takes a value as one; one on a disk may be seen emptied, or with an end of
@@ -77,11 +83,34 @@ class MachineTree:
             path: {b'', self._found[path].strip(), *(levels if path in self.limits else ())}
             for path in self.written
         }
+        self._while_changed = {
+            self._other_governor,
+            _untruncated(self._other_governor, found),
+            _untruncated(found, self._other_governor),
+        } - self._allowed[self._governor]
         self._entries = self._walk()
 
     def is_as_found(self) -> bool:
         """Whether every file that may be written holds what it held, byte by byte."""
         return all(path.read_bytes() == content for path, content in self._found.items())
+
+    def left(self) -> str:
+        """How the clock's bounds are, one of LEFT."""
+        low, high = (path.read_bytes() for path in self.limits)
+        if low == high:
+            return SET
+        return AS_FOUND if [low, high] == [self._found[path] for path in self.limits] else HALFWAY
+
+    def change_governor(self) -> None:
+        """Write another governor, as somebody might; it is no damage until ``expect_governor``."""
+        self._allowed[self._governor] |= self._while_changed
+        DeviceFiles(self.root).write(
+            f'/{self._governor.relative_to(self.root)}', self._other_governor.decode()
+        )
+
+    def expect_governor(self) -> None:
+        """From now on only the governor found is right again."""
+        self._allowed[self._governor] -= self._while_changed
 
     def wrong_value(self, path: Path) -> str:
         """What is wrong with the content of a file that may be written; empty: nothing."""
@@ -137,6 +166,11 @@ def write_machine(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(os.path.relpath(root / target.lstrip('/'), path.parent))
     return MachineTree(root)
+
+
+def _untruncated(new: bytes, old: bytes) -> bytes:
+    """Content of a plain file while a line replaces another."""
+    return (new + b'\n' + old[len(new) + 1 :]).strip(b'\n')
 
 
 def _entry(path: Path) -> Entry:

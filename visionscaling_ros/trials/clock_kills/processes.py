@@ -13,6 +13,7 @@ from types import TracebackType
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.graph.installed import program_command
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
+from visionscaling_ros.hardware.state_folder import PLACE
 from visionscaling_ros.trials.clock_kills.driver import ClockDriver
 from visionscaling_ros.trials.clock_kills.helper_process import (
     helper_command,
@@ -25,6 +26,8 @@ from visionscaling_ros.trials.clock_kills.unprivileged import NOBODY, unprivileg
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+HALT_TIMEOUT_S = 1.0
+POLL_S = 0.0005
 EMPTY = "''"  # of a parameter on a command line
 
 
@@ -73,6 +76,17 @@ class ClockProcesses:
         """Ask it to end."""
         self._processes[name].signal(signal.SIGTERM)
 
+    def halt(self, name: str) -> None:
+        """Have it stand still, wherever it is (SIGSTOP)."""
+        self._processes[name].signal(signal.SIGSTOP)
+        deadline_s = time.monotonic() + HALT_TIMEOUT_S
+        while not _stands_still(self._processes[name].pid) and time.monotonic() < deadline_s:
+            time.sleep(POLL_S)
+
+    def go_on(self, name: str) -> None:
+        """Let it go on after ``halt``."""
+        self._processes[name].signal(signal.SIGCONT)
+
     def kill(self, name: str) -> None:
         """``kill -9``."""
         self._processes[name].signal(signal.SIGKILL)
@@ -106,7 +120,6 @@ class ClockProcesses:
             'backend': 'jetson',
             'sysfs_root': str(self._tree.root),
             'helper_socket': str(helper_socket(self._folder)) if by_helper else '',
-            'state_file': str(self._folder / 'run' / 'node.found'),
             'power_backend': 'model',
             'decision_timeout_s': '60.0',
         }
@@ -124,13 +137,22 @@ class ClockProcesses:
         return write
 
 
+def _stands_still(pid: int) -> bool:
+    """Whether all its threads are stopped, or it ended; proc(5), state in /proc/pid/stat."""
+    try:
+        threads = [path.read_text() for path in Path(f'/proc/{pid}/task').glob('*/stat')]
+    except OSError:
+        return True
+    return all(text.rpartition(') ')[2][:1] == 'T' for text in threads)
+
+
 def _environment(folder: Path) -> Mapping[str, str]:
     for name in ('run', 'log'):
         (folder / name).mkdir(exist_ok=True)
-        (folder / name).chmod(0o777)
+        (folder / name).chmod(0o1777)
     return {
         **os.environ,
-        'XDG_RUNTIME_DIR': str(folder / 'run'),
+        PLACE: str(folder / 'run'),
         'ROS_LOG_DIR': str(folder / 'log'),
         'PYTHONUNBUFFERED': '1',
         'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ.get("PATH", "")}',

@@ -19,6 +19,8 @@ class RoundRecord:
     :param writes: writes to the tree in this round.
     :param restored_s: from the last start until all was as found; None if it never was.
     :param violations: what was not as it has to be, in words; empty: passed.
+    :param governor: somebody else had written another governor.
+    :param crossing: the other way's processes took over, and were killed too.
     """
 
     number: int
@@ -29,6 +31,13 @@ class RoundRecord:
     writes: int
     restored_s: float | None
     violations: tuple[str, ...]
+    governor: bool = False
+    crossing: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Who was killed, in words that rounds of the same kind share."""
+        return 'all, both ways' if self.crossing else self.victims
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,10 @@ class WaySummary:
 
 def summarize(records: Sequence[RoundRecord]) -> list[WaySummary]:
     """By way and victims, in the order they came first."""
-    kinds = dict.fromkeys((record.way, record.victims) for record in records)
+    kinds = dict.fromkeys((record.way, record.kind) for record in records)
     return [
-        _summary(way, victims, [r for r in records if (r.way, r.victims) == (way, victims)])
-        for way, victims in kinds
+        _summary(way, kind, [r for r in records if (r.way, r.kind) == (way, kind)])
+        for way, kind in kinds
     ]
 
 

@@ -49,14 +49,17 @@ def run_session(
         print(f'tree, states and output: {folder}', flush=True)
         table = stack.enter_context(KillTable(sum(len(planned.kills) for planned in rounds)))
         try:
-            for way in dict.fromkeys(planned.way for planned in rounds):
-                with ClockProcesses(way, tree, folder, driver) as processes:
-                    campaign = KillCampaign(tree, watch, processes, driver, table.add)
-                    records_of = campaign.records
-                    try:
-                        campaign.run([planned for planned in rounds if planned.way == way])
-                    finally:
-                        records += records_of
+            processes = {
+                way: stack.enter_context(ClockProcesses(way, tree, folder, driver))
+                for way in dict.fromkeys(planned.way for planned in rounds)
+            }
+            for way, mine in processes.items():
+                other = next((it for name, it in processes.items() if name != way), None)
+                campaign = KillCampaign(tree, watch, mine, driver, other=other, on_record=table.add)
+                try:
+                    campaign.run([planned for planned in rounds if planned.way == way])
+                finally:
+                    records += campaign.records
         except KeyboardInterrupt:
             wrong.append('interrupted')
         except VisionScalingError as error:
@@ -81,7 +84,8 @@ def _tell(
     failed = sum(bool(record.violations) for record in records)
     print(
         f'{done} of {planned} kills in {len(records)} rounds, {elapsed_s:.0f} s; '
-        f'{failed} rounds failed'
+        f'{sum(record.governor for record in records)} of them with the governor changed by '
+        f'somebody; {failed} rounds failed'
     )
     for words in wrong:
         print(words)

@@ -37,6 +37,7 @@ class TreeWatch:
         self._changed = threading.Condition()
         self._violations: list[str] = []
         self._writes = 0
+        self._written: set[Path] = set()  # and not closed since
         self._stopping = threading.Event()
 
     def __enter__(self) -> TreeWatch:
@@ -90,7 +91,11 @@ class TreeWatch:
         writes = 0
         for path, mask in self._events():
             if path in self._tree.written and not mask & ~(IN_MODIFY | IN_CLOSE_WRITE):
-                writes += bool(mask & IN_CLOSE_WRITE)
+                if mask & IN_MODIFY:
+                    self._written.add(path)
+                elif path in self._written:  # else it was opened for its lock only
+                    self._written.remove(path)
+                    writes += 1
                 wrong = self._tree.wrong_value(path)
                 found += [wrong] if wrong else []
             else:
