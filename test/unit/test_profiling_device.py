@@ -12,7 +12,7 @@ import pytest
 import torch
 from hardware_trees import orin_nano
 
-from visionscaling_ros.cli.profile import sigterm_as_ctrl_c
+from visionscaling_ros.cli.profile import stopped_as_by_ctrl_c
 from visionscaling_ros.datatypes import Detections
 from visionscaling_ros.errors import HardwareError, InvalidValueError, ModelError, SourceError
 from visionscaling_ros.hardware.device_files import DeviceFiles
@@ -223,13 +223,14 @@ def raise_stop():
         (raise_stop, StopError),
         (lambda: os.kill(os.getpid(), signal.SIGINT), KeyboardInterrupt),
         (lambda: os.kill(os.getpid(), signal.SIGTERM), KeyboardInterrupt),
+        (lambda: os.kill(os.getpid(), signal.SIGHUP), KeyboardInterrupt),
     ],
 )
 def test_the_clock_is_given_back_whatever_happens(tmp_path, frames, how, error):
     register = tmp_path / 'emulated_gpu-profile'
     register.write_text(f'{LEVELS_HZ[0]!r}\n')  # as somebody else had set it
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(error), sigterm_as_ctrl_c():
+    with pytest.raises(error), stopped_as_by_ctrl_c():
         measure_all(tmp_path, frames, stop_after(4, how))
     assert signal.getsignal(signal.SIGTERM) == before
     assert register.read_text().strip() == repr(LEVELS_HZ[0])

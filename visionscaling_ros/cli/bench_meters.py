@@ -18,21 +18,19 @@ from visionscaling_ros.hardware.power.model_meter import ModelMeter
 
 MAX_SHARE = 0.02  # of one core, at RATE_HZ at most
 RATE_HZ = 100.0
+SLEEP = 'none, only woken'
 OF_FILES = ('ina3221', 'rapl', 'battery')
 I2C = '/sys/bus/i2c/drivers/ina3221'
 RAPL = '/sys/class/powercap/intel-rapl:0'
 BATTERY = '/sys/class/power_supply/BAT0'
-# a rail's channel and folder: AGX Xavier with JetPack 5, on which most files make a total
-RAILS = {
-    'GPU': (1, f'{I2C}/1-0040/hwmon/hwmon2'), 'CPU': (2, f'{I2C}/1-0040/hwmon/hwmon2'),
-    'SOC': (3, f'{I2C}/1-0040/hwmon/hwmon2'), 'CV': (1, f'{I2C}/1-0041/hwmon/hwmon3'),
-    'VDDRQ': (2, f'{I2C}/1-0041/hwmon/hwmon3'), 'SYS5V': (3, f'{I2C}/1-0041/hwmon/hwmon3'),
-}  # fmt: skip
-# those rails, a package with its cores, a notebook's battery
+# Rails of the total of two Jetsons, three a monitor: AGX Orin, and AGX Xavier with JetPack 5, on
+# which most files make a total.
+BOARDS = (
+    ('VDD_GPU_SOC', 'VDD_CPU_CV', 'VIN_SYS_5V0'),
+    ('GPU', 'CPU', 'SOC', 'CV', 'VDDRQ', 'SYS5V'),
+)
+# a package with its cores, a notebook's battery
 FILES = {
-    **{f'{folder}/in{channel}_label': rail for rail, (channel, folder) in RAILS.items()},
-    **{f'{folder}/in{channel}_input': '19104' for channel, folder in RAILS.values()},
-    **{f'{folder}/curr{channel}_input': '80' for channel, folder in RAILS.values()},
     f'{RAPL}/name': 'package-0', f'{RAPL}/energy_uj': '52816433000',
     f'{RAPL}/max_energy_range_uj': '262143328850',
     f'{RAPL}:0/name': 'core', f'{RAPL}:0/energy_uj': '21409811000',
@@ -88,15 +86,14 @@ def measure(arguments: argparse.Namespace) -> list[MeterCost]:
         raise InvalidValueError('seconds', arguments.seconds, '0.1 to 3600')
     if arguments.root is not None and not Path(arguments.root).is_dir():
         raise InvalidValueError('--root', arguments.root, 'a folder')
+    rows = [_cost_of_sleep(arguments)]
+    if arguments.root is not None:
+        files = DeviceFiles(Path(arguments.root).resolve())
+        return rows + [_cost(name, files, arguments) for name in METERS[1:]]
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.root is None:
-            files = DeviceFiles(Path(folder))
-            for path, text in FILES.items():
-                files.real(path).parent.mkdir(parents=True, exist_ok=True)
-                files.real(path).write_text(f'{text}\n')
-        else:
-            files = DeviceFiles(Path(arguments.root).resolve())
-        return [_cost(name, files, arguments) for name in METERS[1:]]
+        boards = [_board(Path(folder) / rails[0], rails) for rails in BOARDS]
+        rows += [_cost(METERS[1], files, arguments) for files in boards]
+        return rows + [_cost(name, boards[0], arguments) for name in METERS[2:]]
 
 
 def print_rows(rows: Sequence[MeterCost]) -> bool:
@@ -126,6 +123,30 @@ def print_rows(rows: Sequence[MeterCost]) -> bool:
     if any(row.plain_files for row in rows):
         console.print("Read from plain files: a driver's own work comes on top.")
     return all(row.kept for row in rows)
+
+
+def _board(root: Path, rails: Sequence[str]) -> DeviceFiles:
+    files = DeviceFiles(root)
+    written = dict(FILES)
+    for place, rail in enumerate(rails):
+        folder, channel = f'{I2C}/1-004{place // 3}/hwmon/hwmon{place // 3}', place % 3 + 1
+        written[f'{folder}/in{channel}_label'] = rail
+        written[f'{folder}/in{channel}_input'] = '19104'
+        written[f'{folder}/curr{channel}_input'] = '80'
+    for path, text in written.items():
+        files.real(path).parent.mkdir(parents=True, exist_ok=True)
+        files.real(path).write_text(f'{text}\n')
+    return files
+
+
+def _cost_of_sleep(arguments: argparse.Namespace) -> MeterCost:
+    """What the machine takes for waking a thread so often, for comparison."""
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    wakes = round(arguments.seconds * arguments.rate)
+    for wake in range(wakes):
+        time.sleep(max(0.0, began_s + (wake + 1) / arguments.rate - time.monotonic()))
+    cpu_s, wall_s = time.process_time() - began_cpu_s, time.monotonic() - began_s
+    return MeterCost('-', SLEEP, False, 0, wakes / wall_s, cpu_s / wall_s)
 
 
 def _cost(name: str, files: DeviceFiles, arguments: argparse.Namespace) -> MeterCost:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.graph.stop_signals import stop_signals
 
 if TYPE_CHECKING:
     from visionscaling_ros.profiling.campaign import Outcome, Request
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_profile,
     )
 
-    with sigterm_as_ctrl_c():
+    with stopped_as_by_ctrl_c():
         try:
             with _progress_bar() as on_progress:
                 outcome = measure_device(request, on_progress)
@@ -180,13 +181,16 @@ def _given(values: dict[str, float | None], names: Sequence[str]) -> dict[str, A
 
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, so that the clock is restored."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def stopped_as_by_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal end the command as Ctrl-C does: the clock is restored."""
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

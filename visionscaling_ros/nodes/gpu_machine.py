@@ -9,6 +9,7 @@ from typing import Any
 from visionscaling_ros.datatypes import NOMINAL_FREQUENCY_HZ
 from visionscaling_ros.errors import HardwareError, VisionScalingError
 from visionscaling_ros.hardware.bounded_call import call_within
+from visionscaling_ros.hardware.card_names import named_card
 from visionscaling_ros.hardware.clock_keeper import ClockKeeper
 from visionscaling_ros.hardware.clocks.choice import open_clock
 from visionscaling_ros.hardware.clocks.clock_guard import ClockGuard
@@ -33,6 +34,7 @@ from visionscaling_ros.nodes.gpu_clock_parameters import (
 )
 
 ANSWER_S = 5.0  # longest wait for a device that hangs
+OPEN_S = 4 * ANSWER_S  # for all meters that are tried in turn
 UNHEATED = ('emulated', 'none')  # clocks whose heat is nobody's
 
 
@@ -156,15 +158,11 @@ class GpuMachine:
             return Path(self._values['state_file']).expanduser()
         return state_file_of(self.clock, self._files.root)
 
-    def _card(self) -> str:
-        """The parameter ``device``, where it names a card and not a clock of the kernel."""
-        device: str = self._values['device']
-        return device if device.isdecimal() or device.startswith(('GPU-', 'MIG-')) else ''
-
     def _open_sensors(self) -> None:
+        card = named_card(self._values['device'])
         try:
-            self._thermometer = open_thermometer(self.clock, self._files, self._card())
-            self._board = open_board_throttle(self.clock, self._files, self._card())
+            self._thermometer = open_thermometer(self.clock, self._files, card)
+            self._board = open_board_throttle(self.clock, self._files, card)
         except HardwareError as error:
             self.thermometer_trouble = f'heat is not watched: {error}'
         else:
@@ -179,11 +177,15 @@ class GpuMachine:
             power_model(values), frequency_hz=NOMINAL_FREQUENCY_HZ, base_w=values['power_base_w']
         )
         try:
-            choice = open_meter(
-                backend,
-                files=self._files,
-                device=self._card(),
-                model_meter=ModelMeter(model),
+            choice = call_within(
+                OPEN_S,
+                'opening a power meter',
+                lambda: open_meter(
+                    backend,
+                    files=self._files,
+                    device=named_card(values['device']),
+                    model_meter=ModelMeter(model),
+                ),
             )
             self.meter_why = choice.why
             if choice.meter.scope is Scope.MODEL:
