@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-# A program started in the background of a shell ignores Ctrl-C, and so would all it starts.
+# A program started in the background of a shell ignores Ctrl-C, one under nohup a closed terminal,
+# and so would all they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -176,13 +176,14 @@ def test_parameters_refuse_what_is_not_allowed_and_keep_the_old_value(graph: Any
     assert robot.send(bgr_to_image(street_bgr(), make_header(0))).input_size_px == NEXT_SIZE_PX
 
 
-def test_a_bad_model_at_start_is_named_and_the_defaults_are_used(graph: Any) -> None:
+def test_a_bad_model_at_start_is_named_and_only_its_default_is_used(graph: Any) -> None:
     bad = {'models': ['resnet'], 'image_transport': 'pigeon', 'torch_threads': 2}
     process = graph.start('inference_node', parameters=bad)
     process.wait_for_output("image_transport = 'pigeon' is not allowed")
     process.wait_for_output("models = 'resnet' is not allowed")
     graph.observer.wait_for(topics.INFERENCE_STATE, InferenceState, qos=topics.STATE_QOS)
-    assert graph.observer.get_parameter(NODE, 'torch_threads') == 1
+    assert graph.observer.get_parameter(NODE, 'torch_threads') == 2
+    assert 'resnet' not in graph.observer.get_parameter(NODE, 'models')
     assert process.running
 
 
