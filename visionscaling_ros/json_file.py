@@ -16,16 +16,20 @@ from visionscaling_ros.whole_file import whole_file
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``content``; replaces the file as a whole, its folder is made if need be.
 
-    NaN and infinity become null, dataclasses mappings, arrays lists, anything else its text.
+    As ``json_text`` has it.
 
     :raises InvalidValueError: it cannot be written there.
     """
-    text = json.dumps(_plain(content), indent=1, allow_nan=False, default=str) + '\n'
     try:
         with whole_file(path) as partial:
-            partial.write_text(text, encoding='utf-8')
+            partial.write_text(f'{json_text(content)}\n', encoding='utf-8')
     except OSError as error:
         raise InvalidValueError('json', str(path), f'a file to write ({error})') from error
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """NaN and infinity become null, dataclasses mappings, arrays lists, anything else its text."""
+    return json.dumps(_plain(content), indent=1, allow_nan=False, default=str)
 
 
 def _plain(value: Any) -> Any:

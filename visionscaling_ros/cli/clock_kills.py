@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the campaign on a file tree; 0 if every kill was undone, else 1."""
-    from visionscaling_ros.graph.stop_signals import stop_signals  # noqa: PLC0415
+    from visionscaling_ros.graph.stop_signals import stop_signals_handled  # noqa: PLC0415
     from visionscaling_ros.nodes.clock_driver import DecisionDriver  # noqa: PLC0415
     from visionscaling_ros.trials.clock_kills.plan import (  # noqa: PLC0415
         DIRECT,
@@ -48,10 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
         if not chosen:
             return 1
     rounds = plan(arguments.count, arguments.seed, chosen)
-    for number in stop_signals():
-        signal.signal(number, signal.default_int_handler)
     folder = arguments.log or Path(tempfile.mkdtemp(prefix='visionscaling-kills-'))
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)  # for a node of another user
     driver = partial(DecisionDriver, arguments.seed)
-    return 0 if run_session(driver, rounds, folder, arguments.json) else 1
+    with stop_signals_handled(signal.default_int_handler):
+        return 0 if run_session(driver, rounds, folder, arguments.json) else 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -72,10 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: str, document: dict[str, Any]) -> None:
-    from visionscaling_ros.json_file import write_json  # noqa: PLC0415
+    from visionscaling_ros.json_file import json_text, write_json  # noqa: PLC0415
 
     if path == '-':
-        print(json.dumps(document, indent=1, allow_nan=False))
+        print(json_text(document))
         return
     write_json(Path(path), document)
     print(path)

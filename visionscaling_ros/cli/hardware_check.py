@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from visionscaling_ros.cli.hardware_tables import check_heading, check_line
 from visionscaling_ros.errors import HardwareError
-from visionscaling_ros.graph.stop_signals import stop_signals
+from visionscaling_ros.graph.stop_signals import stop_signals_handled
 from visionscaling_ros.hardware.clock_check import LevelCheck, check_clock
 from visionscaling_ros.hardware.clockd.helper_link import HelperLink
 from visionscaling_ros.hardware.clocks.choice import open_clock
@@ -80,12 +79,10 @@ def signals_held() -> Iterator[list[int]]:
     def hold(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, hold) for number in stop_signals()}
     try:
-        yield came
+        with stop_signals_handled(hold):
+            yield came
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
 
@@ -115,8 +112,4 @@ def _say(console: Console, words: str) -> None:
 
 
 def _plain(check: LevelCheck) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in asdict(check).items()
-    }
-    return {**plain, 'capped': check.capped}
+    return {**asdict(check), 'capped': check.capped}

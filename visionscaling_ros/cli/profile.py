@@ -7,13 +7,13 @@ import math
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.graph.stop_signals import stop_signals
+from visionscaling_ros.graph.stop_signals import stop_signals_handled
 
 if TYPE_CHECKING:
     from visionscaling_ros.profiling.campaign import Outcome, Request
@@ -180,17 +180,9 @@ def _given(values: dict[str, float | None], names: Sequence[str]) -> dict[str, A
     return {name: values[name] for name in names if values[name] is not None}
 
 
-@contextmanager
-def stopped_as_by_ctrl_c() -> Iterator[None]:
+def stopped_as_by_ctrl_c() -> AbstractContextManager[None]:
     """Let SIGTERM and a closed terminal end the command as Ctrl-C does: the clock is restored."""
-    before = {number: signal.getsignal(number) for number in stop_signals()}
-    for number in before:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return stop_signals_handled(signal.default_int_handler)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from visionscaling_ros.errors import VisionScalingError
+from visionscaling_ros.graph.environment import environment_set
 
 DOMAINS = range(10, 100)  # above 101 a domain's ports overlap the kernel's ephemeral ones
 VARIABLES = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE')
@@ -35,14 +36,8 @@ def private_domain() -> Iterator[int]:
 @contextlib.contextmanager
 def in_private_domain() -> Iterator[int]:
     """Put this process and what it starts into a domain of its own, on this machine only."""
-    before = {name: os.environ.get(name) for name in VARIABLES}
-    with private_domain() as domain:
-        os.environ.update(dict(zip(VARIABLES, (str(domain), 'LOCALHOST'), strict=True)))
-        try:
-            yield domain
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+    with (
+        private_domain() as domain,
+        environment_set(dict(zip(VARIABLES, (str(domain), 'LOCALHOST'), strict=True))),
+    ):
+        yield domain

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from types import TracebackType
 from typing import Any
 
 from visionscaling_ros.errors import HardwareError
+from visionscaling_ros.hardware.closing import ClosedAtExit
 
 LIBRARY = 'libnvidia-ml.so.1'  # comes with the driver
 
@@ -23,7 +23,7 @@ class NvmlLostError(HardwareError):
     """The card fell off the bus or waits for a reset."""
 
 
-class NvmlSession:
+class NvmlSession(ClosedAtExit):
     """One card through the Python binding nvidia-ml-py (module pynvml), loaded when this is made.
 
     Raises HardwareError naming what is missing: the binding, the driver's library, the driver,
@@ -85,17 +85,6 @@ class NvmlSession:
             self._pynvml.nvmlShutdown()
         except self._pynvml.NVMLError:
             return  # a driver that is gone has nothing left to give back
-
-    def __enter__(self) -> NvmlSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _find(self, device: str) -> Any:
         if device.startswith(('GPU-', 'MIG-')):

@@ -10,28 +10,25 @@ from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.clockd.helper_link import START, HelperLink, HelperRefusedError
 from visionscaling_ros.hardware.clockd.protocol import SOCKET_PATH
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.wrapped_gpu_clock import WrappedGpuClock
 
 HELPER_LEVEL = 'helper_level_hz'  # in a state: what the helper had set for us then
 
 
-class ClockdGpuClock(GpuClock):
+class ClockdGpuClock(WrappedGpuClock):
     """``inner`` for a process that may read but not write it.
 
     The helper sets one client's levels at a time and undoes them when the client releases the
     clock, ends, is killed, or says nothing for the helper's time limit: a client that keeps the
     same level says ``keep_alive`` at least once a second. It may be used from several threads.
 
-    :param inner: the clock itself, as this process sees it.
     :param socket_path: the helper's socket.
     """
 
     restores_itself = True
 
     def __init__(self, inner: GpuClock, socket_path: Path = SOCKET_PATH) -> None:
-        self.inner = inner
-        self.name = inner.name
-        self.device = inner.device
-        self.outlives_reboot = inner.outlives_reboot
+        super().__init__(inner)
         self._link = HelperLink(socket_path)
         self._mutex = threading.Lock()
         self._set_hz: float | None = None  # what the helper holds for this connection
@@ -40,19 +37,6 @@ class ClockdGpuClock(GpuClock):
     def available_frequencies_hz(self) -> tuple[float, ...]:
         """The device's levels."""
         return self.inner.available_frequencies_hz
-
-    @property
-    def slowdown(self) -> float:
-        """The device's."""
-        return self.inner.slowdown
-
-    def limits_hz(self) -> tuple[float, float] | None:
-        """The device's."""
-        return self.inner.limits_hz()
-
-    def frequency_hz(self) -> float:
-        """The device's."""
-        return self.inner.frequency_hz()
 
     def access(self) -> str:
         """Why the helper does not set this clock for this process; empty where it does."""
@@ -90,10 +74,6 @@ class ClockdGpuClock(GpuClock):
             except HardwareError:
                 self._set_hz = None
                 raise
-
-    def held_by_heat(self) -> str:
-        """The device's, which the helper does not set either then."""
-        return self.inner.held_by_heat()
 
     def state(self) -> dict[str, str]:
         """The device's, and what the helper had set in it for this process, if anything."""

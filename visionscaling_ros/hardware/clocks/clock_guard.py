@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.atomic_file import remove_durably, remove_unfinished
@@ -23,9 +22,10 @@ from visionscaling_ros.hardware.clocks.found_record import (
 )
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
 from visionscaling_ros.hardware.clocks.owner_lock import OwnerLock
+from visionscaling_ros.hardware.closing import ClosedAtExit
 
 
-class ClockGuard:
+class ClockGuard(ClosedAtExit):
     """Sets a clock for one owner at a time and can always undo it. Safe from several threads.
 
     The state found is on disk before the first write and removed after it was restored, so that a
@@ -53,17 +53,6 @@ class ClockGuard:
         self._found: FoundRecord | None = None  # while the clock is, or may be, set by us
         self._set_hz: float | None = None  # what it was last set to, where it does not tell
         self._told_hz: tuple[float, float] | None = None  # the range that it was found held in
-
-    def __enter__(self) -> ClockGuard:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def engaged(self) -> bool:

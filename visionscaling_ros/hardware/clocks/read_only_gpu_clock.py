@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from visionscaling_ros.errors import HardwareError
 from visionscaling_ros.hardware.clocks.gpu_clock import GpuClock, level_for
+from visionscaling_ros.hardware.clocks.wrapped_gpu_clock import WrappedGpuClock
 
 
-class ReadOnlyGpuClock(GpuClock):
+class ReadOnlyGpuClock(WrappedGpuClock):
     """``inner`` without its levels: its frequency is known, setting it is refused.
 
     Undoing what an earlier process left is still tried, so that a state kept on disk is dropped
@@ -18,29 +19,13 @@ class ReadOnlyGpuClock(GpuClock):
     """
 
     def __init__(self, inner: GpuClock, why: str) -> None:
-        self.inner = inner
-        self.name = inner.name
-        self.device = inner.device
-        self.outlives_reboot = inner.outlives_reboot
+        super().__init__(inner)
         self._why = why
 
     @property
     def available_frequencies_hz(self) -> tuple[float, ...]:
         """No levels: it cannot be set."""
         return ()
-
-    @property
-    def slowdown(self) -> float:
-        """The device's."""
-        return self.inner.slowdown
-
-    def limits_hz(self) -> tuple[float, float] | None:
-        """The device's."""
-        return self.inner.limits_hz()
-
-    def frequency_hz(self) -> float:
-        """The device's."""
-        return self.inner.frequency_hz()
 
     def set_frequency(self, frequency_hz: float) -> float:
         """Raise: InvalidValueError for a bad frequency, else HardwareError with what to do."""
@@ -50,10 +35,6 @@ class ReadOnlyGpuClock(GpuClock):
     def access(self) -> str:
         """Why it may not be set and what to do about that."""
         return self._why
-
-    def held_by_heat(self) -> str:
-        """The device's."""
-        return self.inner.held_by_heat()
 
     def state(self) -> dict[str, str]:
         """The device's."""

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 
 from visionscaling_ros.errors import HardwareError, InvalidValueError
+from visionscaling_ros.hardware.closing import ClosedAtExit
 from visionscaling_ros.hardware.power.energy_integrator import EnergyIntegrator
 from visionscaling_ros.hardware.power.power_meter import PowerMeter, PowerSample
 
@@ -52,7 +52,7 @@ class MeterReading:
     trouble: str
 
 
-class MeterSampler:
+class MeterSampler(ClosedAtExit):
     """Reads a meter at its own rate in a thread that outlives whatever the meter does.
 
     Closing it closes the meter. Raises InvalidValueError for a rate that is not above 0 and at
@@ -91,14 +91,6 @@ class MeterSampler:
     def __enter__(self) -> MeterSampler:
         self.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Begin to sample; the first sample is taken before this returns."""

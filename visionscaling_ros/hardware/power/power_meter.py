@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import TracebackType
+
+from visionscaling_ros.hardware.closing import ClosedAtExit
 
 
 class Scope(Enum):
@@ -46,7 +47,7 @@ class PowerSample:
     trouble: Mapping[str, str] = field(default_factory=dict)
 
 
-class PowerMeter(ABC):
+class PowerMeter(ClosedAtExit):
     """One device that tells its power, rail by rail. For one thread."""
 
     name: str  # backend, for example 'ina3221'
@@ -74,16 +75,5 @@ class PowerMeter(ABC):
     def read(self) -> PowerSample:
         """Read all rails; raises HardwareError when none of ``total_rails`` can be read."""
 
-    def close(self) -> None:  # noqa: B027 most hold nothing
+    def close(self) -> None:
         """Free what it holds; it may be called twice."""
-
-    def __enter__(self) -> PowerMeter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from visionscaling_ros.graph.dds_profile import PROFILE_VARIABLES
+from visionscaling_ros.graph.environment import environment_set
 
 # Fast DDS prefers shared memory on one machine, also to discover others, and one user's is closed
 # to another. Only the range SUBNET leaves the choice of transports to a profile.
@@ -46,13 +46,5 @@ def on_loopback(folder: Path) -> Iterator[None]:
     profile = folder / 'loopback.xml'
     profile.write_text(LOOPBACK_ONLY, encoding='utf-8')
     variables = {**dict.fromkeys(PROFILE_VARIABLES, str(profile)), **RANGE}
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
+    with environment_set(variables):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
