@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,12 @@ class Process:
         self._popen.send_signal(number)
 
     def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Until it ended; its exit code."""
-        return self._popen.wait(timeout_s)
+        """Until it ended; its exit code. Its output is read, unless others still write to it."""
+        deadline_s = time.monotonic() + timeout_s
+        status = self._popen.wait(timeout_s)
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended, deadline_s - time.monotonic())
+        return status
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for its end; its exit code."""
@@ -103,7 +108,7 @@ class Process:
         if self.running:
             self.send(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.wait()
+                self._popen.wait(STOP_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,9 +12,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+from visionscaling_ros.nodes.spin_thread import SpinThread
 
 TIMEOUT_S = 30.0  # generous: other tests share the machine
 
@@ -27,11 +30,18 @@ class Watch:
         self._topic = topic
         self._changed = threading.Condition()
         self._messages: list[Any] = []
+        self._failure: BaseException | None = None
 
     def take(self, message: Any) -> None:
         """Callback of the subscription."""
         with self._changed:
             self._messages.append(message)
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        """No message will come any more."""
+        with self._changed:
+            self._failure = error
             self._changed.notify_all()
 
     @property
@@ -57,6 +67,10 @@ class Watch:
                     if predicate(message):
                         return message
                 seen = len(self._messages)
+                if self._failure is not None:
+                    raise AssertionError(
+                        f'{self._topic}: the observer failed: {self._failure!r}'
+                    ) from self._failure
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0.0:
                     last = self._messages[-1] if self._messages else None
@@ -67,33 +81,54 @@ class Watch:
 
 
 class Observer:
-    """A node in the test's own process that watches, publishes and calls services."""
+    """A node in the test's own process that watches, publishes and calls services.
+
+    What it makes and destroys it does in the thread that spins it, as ``SpinThread`` says.
+    """
 
     def __init__(self, domain: int) -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain)
         self.node = rclpy.create_node('observer', context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
+        self._watches: list[Watch] = []
+        self._spinning = SpinThread(self.node, self._fail)
 
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+    def _fail(self, error: BaseException) -> None:
+        for watch in list(self._watches):
+            watch.fail(error)
 
     def close(self) -> None:
-        """Stop and leave the graph."""
-        self._executor.shutdown()
-        self._thread.join(5.0)
-        self.node.destroy_node()
-        self._context.try_shutdown()
+        """Stop and leave the graph; raises what had ended it before."""
+        try:
+            self._spinning.close()
+        finally:
+            self.node.destroy_node()
+            self._context.try_shutdown()
+
+    def advertise(self, message_type: Any, topic: str, qos: QoSProfile | int = 10) -> Publisher:
+        """A publisher."""
+        return self._spinning.run(lambda: self.node.create_publisher(message_type, topic, qos))
+
+    def every(self, period_s: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback``, in the observer's thread, until ``stop``."""
+        return self._spinning.run(lambda: self.node.create_timer(period_s, callback))
+
+    def stop(self, timer: Timer) -> None:
+        """From here on its callback is not called."""
+        self._spinning.run(lambda: self.node.destroy_timer(timer))
 
     def watch(self, topic: str, message_type: Any, qos: QoSProfile | int = 10) -> Watch:
         """Collect the messages of a topic from now on."""
+        return self._watch(topic, message_type, qos)[0]
+
+    def _watch(
+        self, topic: str, message_type: Any, qos: QoSProfile | int
+    ) -> tuple[Watch, Subscription]:
         watch = Watch(topic)
-        self.node.create_subscription(message_type, topic, watch.take, qos)
-        return watch
+        self._watches.append(watch)
+        return watch, self._spinning.run(
+            lambda: self.node.create_subscription(message_type, topic, watch.take, qos)
+        )
 
     def wait_for(
         self,
@@ -104,12 +139,12 @@ class Observer:
         qos: QoSProfile | int = 10,
     ) -> Any:
         """The next message of a topic the predicate is true of."""
-        watch = Watch(topic)
-        subscription = self.node.create_subscription(message_type, topic, watch.take, qos)
+        watch, subscription = self._watch(topic, message_type, qos)
         try:
             return watch.wait(predicate, timeout_s)
         finally:
-            self.node.destroy_subscription(subscription)
+            self._watches.remove(watch)
+            self._spinning.run(lambda: self.node.destroy_subscription(subscription))
 
     def wait_for_diagnostics(
         self,
@@ -155,13 +190,4 @@ class Observer:
         self, service_type: Any, name: str, request: Any, timeout_s: float = TIMEOUT_S
     ) -> Any:
         """Call a service; its answer."""
-        client = self.node.create_client(service_type, name)
-        try:
-            assert client.wait_for_service(timeout_s), f'no service {name}'
-            answered = threading.Event()
-            future = client.call_async(request)
-            future.add_done_callback(lambda _: answered.set())
-            assert answered.wait(timeout_s), f'no answer from {name}'
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+        return self._spinning.call(service_type, name, request, timeout_s)

@@ -18,7 +18,7 @@ from lifecycle_msgs.msg import Transition
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from visionscaling_ros.msg import FrameResult
 
-from visionscaling_ros.nodes.conversions import stamp_to_ns
+from visionscaling_ros.message_reading import stamp_to_ns
 
 NODE = '/camera_node'
 SMALL = {'width_px': 128, 'height_px': 96}
@@ -131,6 +131,7 @@ def test_a_file_without_loop_ends_once(graph: Graph, observer: Observer, tmp_pat
     assert status.level == DiagnosticStatus.OK
     assert {v.key: v.value for v in status.values}['frames'] == '5'
     observer.wait_for_diagnostics(NODE, lambda s: 'finished' in s.message)
+    node.wait_for_output('finished')
     assert node.output.count('finished') == 1
     images = observer.watch('image_raw', Image)
     assert observer.set_parameter(NODE, 'loop', True).successful
@@ -237,7 +238,7 @@ def test_frames_are_handed_over_in_memory_and_published_to_whoever_asks(
     process.wait_for_output('took (96, 128, 3)')
     image = observer.wait_for('image_raw', Image)
     process.wait_for_output(f' {stamp_to_ns(image.header.stamp)} camera ')
-    assert 'capture' in process.output
+    process.wait_for_output('capture')
     assert process.stop() == 0
 
 

@@ -37,7 +37,7 @@ class BridgeRig:
         self.node = graph.start('edge_bridge_node', parameters=parameters)
         self.observer = graph.observer
         self.results = self.observer.watch(topics.OFFLOAD_RESULT, FrameResult, topics.RESULT_QOS)
-        self.publisher = self.observer.node.create_publisher(
+        self.publisher = self.observer.advertise(
             CompressedImage, topics.OFFLOAD, topics.OFFLOAD_QOS
         )
         self._numbers = itertools.count(1)

@@ -23,7 +23,7 @@ def test_the_next_start_undoes_it_whatever_it_sets(
         **{name: value.format(folder=graph.folder) for name, value in next_start.items()}
     )
     assert robot.changed() == set()
-    assert '17000000.gpu is restored to the state that it was found in' in node.output
+    node.wait_for_output('17000000.gpu is restored to the state that it was found in')
     assert node.stop() == 0
 
 

@@ -35,9 +35,7 @@ class Robot:
         self.found = self.clock.state()
         self.observer: Observer = graph.observer
         self.states: Watch = self.observer.watch('gpu_state', GpuState)
-        self._decisions = self.observer.node.create_publisher(
-            SlotDecision, 'slot_decision', DECISION_QOS
-        )
+        self._decisions = self.observer.advertise(SlotDecision, 'slot_decision', DECISION_QOS)
 
     def start(self, **parameters: Any) -> Process:
         defaults = {
@@ -191,7 +189,7 @@ def test_a_second_node_on_the_same_clock_leaves_it_alone_and_says_so(robot: Robo
         namespace='/other',
         parameters={'backend': 'emulated', 'register_file': str(robot.register)},
     ).wait_for_output(str(first.pid))
-    other = robot.observer.node.create_publisher(SlotDecision, '/other/slot_decision', DECISION_QOS)
+    other = robot.observer.advertise(SlotDecision, '/other/slot_decision', DECISION_QOS)
     other.publish(SlotDecision(gpu_frequency_hz=816e6))
     status = robot.observer.wait_for_diagnostics(
         '/other/gpu_clock_node', lambda s: s.level == DiagnosticStatus.ERROR
@@ -224,20 +222,20 @@ def test_auto_finds_no_clock_and_leaves_the_gpu_alone(robot: Robot) -> None:
 
 def test_utilisation_follows_the_counter_and_survives_its_restart(robot: Robot) -> None:
     robot.start(decision_timeout_s=60.0)
-    publisher = robot.observer.node.create_publisher(InferenceState, 'inference_state', 10)
+    publisher = robot.observer.advertise(InferenceState, 'inference_state', 10)
     tick: dict[str, float] = {'busy_s': 100.0}
 
     def report() -> None:
         tick['busy_s'] += 0.05
         publisher.publish(InferenceState(gpu_busy_s=tick['busy_s']))
 
-    timer = robot.observer.node.create_timer(0.1, report)
+    timer = robot.observer.every(0.1, report)
     busy: Callable[[GpuState], bool] = lambda s: 0.2 < s.utilization < 0.8  # noqa: E731
     robot.states.wait(busy)
     tick['busy_s'] = 0.0  # inference_node started again
     robot.states.clear()
     robot.states.wait(busy)
-    robot.observer.node.destroy_timer(timer)
+    robot.observer.stop(timer)
     states = robot.states.messages
     assert all(0.0 <= s.utilization <= 1.0 for s in states)
     assert all(a.energy_j <= b.energy_j for a, b in itertools.pairwise(states))

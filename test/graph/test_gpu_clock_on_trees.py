@@ -30,9 +30,7 @@ class Robot:
         self.tree = build(graph.folder / 'tree')
         self.original = self.tree.contents()
         self.states = self.observer.watch('gpu_state', GpuState)
-        self._decisions = self.observer.node.create_publisher(
-            SlotDecision, 'slot_decision', DECISION_QOS
-        )
+        self._decisions = self.observer.advertise(SlotDecision, 'slot_decision', DECISION_QOS)
         self._slots = itertools.count(1)
 
     def start(self, **parameters: Any) -> Process:

@@ -33,7 +33,7 @@ class Robot:
 
     def __init__(self, graph: Any, **parameters: Any) -> None:
         self.observer = graph.observer
-        create = self.observer.node.create_publisher
+        create = self.observer.advertise
         self.images = create(Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS)
         self.decisions = create(SlotDecisionMsg, topics.SLOT_DECISION, topics.DECISION_QOS)
         self.results = self.observer.watch(topics.FRAME_RESULT, FrameResult, topics.reliable(100))
@@ -147,14 +147,12 @@ def test_other_encodings_are_taken(graph: Any) -> None:
 
 def test_compressed_images_are_taken(graph: Any) -> None:
     observer = graph.observer
-    publisher = observer.node.create_publisher(
-        CompressedImage, f'{topics.IMAGE_RAW}/compressed', 1
-    )
+    publisher = observer.advertise(CompressedImage, f'{topics.IMAGE_RAW}/compressed', 1)
     results = observer.watch(topics.FRAME_RESULT, FrameResult, topics.RESULT_QOS)
     graph.start('inference_node', parameters={**ONE_MODEL, 'image_transport': 'compressed'})
     observer.wait_for(topics.INFERENCE_STATE, InferenceState, qos=topics.STATE_QOS)
     message = CompressedImage(format='jpeg', data=encode_jpeg(street_bgr(), 80))
-    observer.node.create_timer(0.2, lambda: publisher.publish(message))
+    observer.every(0.2, lambda: publisher.publish(message))
     result = results.wait(lambda r: r.status == PROCESSED)
     assert (result.image_width_px, result.image_height_px) == (320, 240)
 
@@ -197,7 +195,7 @@ def test_a_topic_nobody_publishes_is_named(graph: Any) -> None:
 
 def test_incompatible_qos_is_named(graph: Any) -> None:
     best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    publisher = graph.observer.node.create_publisher(Image, topics.IMAGE_RAW, best_effort)
+    publisher = graph.observer.advertise(Image, topics.IMAGE_RAW, best_effort)
     process = graph.start(
         'inference_node', parameters={**ONE_MODEL, 'image_reliability': 'reliable'}
     )

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from graph_harness import TIMEOUT_S
 from lifecycle_msgs.msg import Transition
 from visionscaling_ros.msg import (
     Allocation,
@@ -253,7 +254,7 @@ def test_ctrl_c_ends_the_whole_robot_and_leaves_no_process(graph: Any, tmp_path:
     assert len(children) >= 4
     os.kill(up.pid, signal.SIGINT)
     up.wait(timeout_s=30.0)
-    gone, alive = psutil.wait_procs(children, timeout=5.0)
+    gone, alive = psutil.wait_procs(children, TIMEOUT_S)
     assert not alive
     assert len(gone) == len(children)
 

@@ -36,7 +36,7 @@ class Stream:
         self._image = bgr_to_image(street_bgr(), make_header(0))
         self._robot = robot
         self._stamp_ns = 1000
-        self._timer = robot.observer.node.create_timer(CAMERA_PERIOD_S, self._publish)
+        self._timer = robot.observer.every(CAMERA_PERIOD_S, self._publish)
 
     def _publish(self) -> None:
         self._stamp_ns += 1
@@ -45,7 +45,7 @@ class Stream:
 
     def end(self) -> list[FrameResult]:
         """Stop, and give the results, each frame's one."""
-        self._robot.observer.node.destroy_timer(self._timer)
+        self._robot.observer.stop(self._timer)
         state = self._robot.state(lambda s: s.in_flight == 0 and books_balance(s))
         first = self.watch.messages[0].frame_number
         self.watch.wait(lambda r: r.frame_number == first + state.arrived - 1)

@@ -34,8 +34,8 @@ def test_a_tensor_goes_to_the_edge_and_its_detections_come_back(graph: Any, tmp_
     manifest = write_vsdet(tmp_path, offload={'payload': 'tensor'})
     address = start_edge_server(graph, manifest)
     observer = graph.observer
-    images = observer.node.create_publisher(Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS)
-    decisions = observer.node.create_publisher(
+    images = observer.advertise(Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS)
+    decisions = observer.advertise(
         SlotDecisionMsg, topics.SLOT_DECISION, topics.DECISION_QOS
     )
     results = observer.watch(topics.FRAME_RESULT, FrameResult, topics.reliable(100))

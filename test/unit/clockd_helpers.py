@@ -119,7 +119,8 @@ class HelperProcess:
         self.tree = tree
         self.socket_path = folder / 'run' / 'socket'
         self.state_folder = folder / 'state'
-        self.lines: list[str] = []
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
         self._options = options
         self._start()
 
@@ -131,7 +132,7 @@ class HelperProcess:
         )
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.lines.append(line)
+            self._hear(line)
             if ' serves ' in line:
                 break
         self._reader = threading.Thread(target=self._read)
@@ -139,7 +140,30 @@ class HelperProcess:
 
     def _read(self) -> None:
         assert self.process.stderr is not None
-        self.lines.extend(self.process.stderr)
+        for line in self.process.stderr:
+            self._hear(line)
+
+    def _hear(self, line: str) -> None:
+        with self._changed:
+            self._lines.append(line)
+            self._changed.notify_all()
+
+    @property
+    def lines(self) -> list[str]:
+        """What it wrote, also before it was started again: all of it only once it ended."""
+        with self._changed:
+            return list(self._lines)
+
+    def wait_for_line(self, words: str) -> str:
+        """The first line with these words, which may come a moment after what it tells of."""
+
+        def found() -> str | None:
+            return next((line for line in self._lines if words in line), None)
+
+        with self._changed:
+            line = self._changed.wait_for(found, WAIT_S)
+        assert line is not None, f'{words!r} was not said, but: {self.lines}'
+        return line
 
     def clock(self) -> ClockdGpuClock:
         """A client's clock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -130,7 +131,8 @@ def _wait_for_child(pid: int) -> None:
     while time.monotonic() < deadline_s:
         children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
         for child in children:
-            if b'spawn_main' in Path(f'/proc/{child}/cmdline').read_bytes():
-                return
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                if b'spawn_main' in Path(f'/proc/{child}/cmdline').read_bytes():
+                    return
         time.sleep(0.05)
     pytest.fail('no process was started')

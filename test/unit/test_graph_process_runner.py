@@ -88,6 +88,7 @@ def test_every_process_gets_the_dds_profile(monkeypatch):
     for name in PROFILE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     with ProcessRunner([shaped_link('link')], lambda *_: None, {'OWN': '1'}) as runner:
+        wait_ready(runner, 'link')  # the kernel shows no environment while the program is replaced
         environment = psutil.Process(runner.process('link').pid).environ()
     assert environment['OWN'] == '1'
     assert all(environment[name].endswith('.xml') for name in PROFILE_VARIABLES)

@@ -159,7 +159,8 @@ def test_its_own_record_waits_for_who_sets_the_clock_now(
     tmp_path: Path, tree: hardware_trees.Tree, helper: HelperProcess
 ) -> None:
     before = tree.contents()
-    helper.clock().set_frequency(510e6)
+    killed = helper.clock()  # kept: its connection ends with it, and then the helper restores
+    killed.set_frequency(510e6)
     helper.signal(signal.SIGKILL)
     direct = Direct(tree, tmp_path / 'elsewhere' / 'found')
     helper.restart()
@@ -171,6 +172,7 @@ def test_its_own_record_waits_for_who_sets_the_clock_now(
     assert clock.set_frequency(1300.5e6) == 1300.5e6
     clock.release()
     assert tree.contents() == before
+    assert helper.signal(signal.SIGTERM) == 0  # from here on no line is missing
     assert sum('is not restored yet' in line for line in helper.lines) == 1
 
 

@@ -42,6 +42,7 @@ class SupervisedProcess:
         self._changed = threading.Condition()
         self._lines: deque[str] = deque(maxlen=HISTORY_LINES)
         self._error: OSError | None = None
+        self._over = True  # no line comes any more: the thread's end would wake nobody who waits
 
     @property
     def pid(self) -> int:
@@ -75,6 +76,7 @@ class SupervisedProcess:
         """Start it; raises OSError when the command cannot be run."""
         self._spawned.clear()
         self._stopping.clear()
+        self._over = False
         # The process is tied to the thread that starts it, which has to live as long.
         self._thread = threading.Thread(target=self._supervise, daemon=True)
         self._thread.start()
@@ -108,7 +110,7 @@ class SupervisedProcess:
             return next((line for line in self._lines if text in line), None)
 
         with self._changed:
-            self._changed.wait_for(lambda: found() or not self.is_supervised, timeout_s)
+            self._changed.wait_for(lambda: found() or self._over, timeout_s)
             line = found()
             said = '\n'.join(self._lines) or 'nothing'
         if line is None:
@@ -116,6 +118,14 @@ class SupervisedProcess:
         return line
 
     def _supervise(self) -> None:
+        try:
+            self._keep_running()
+        finally:
+            with self._changed:
+                self._over = True
+                self._changed.notify_all()
+
+    def _keep_running(self) -> None:
         while True:
             try:
                 process = self._spawn()

@@ -11,9 +11,10 @@ from rosgraph_msgs.msg import Clock
 
 from visionscaling_ros import msg
 from visionscaling_ros.errors import VisionScalingError
+from visionscaling_ros.message_reading import NANOSECONDS
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.compat import steady_clock
-from visionscaling_ros.nodes.conversions import NANOSECONDS, make_header
+from visionscaling_ros.nodes.conversions import make_header
 from visionscaling_ros.nodes.listener import Listener
 from visionscaling_ros.trials.faults.fate_ledger import FateLedger
 from visionscaling_ros.trials.faults.observer import EDGE_RESULT, LINK_STATE, SLOT_DECISION
@@ -58,21 +59,11 @@ class FaultObserver(Listener):
 
     def set_parameter(self, node: str, name: str, value: str) -> None:
         """Set a parameter; raises VisionScalingError when the node refuses or does not answer."""
-        client = self.node.create_client(SetParameters, f'{node}/set_parameters')
-        answered = threading.Event()
         request = SetParameters.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg()]
         )
-        try:
-            if not client.wait_for_service(SERVICE_TIMEOUT_S):
-                raise VisionScalingError(f'{node} has no parameter service')
-            future = client.call_async(request)
-            future.add_done_callback(lambda _: answered.set())
-            if not answered.wait(SERVICE_TIMEOUT_S):
-                raise VisionScalingError(f'{node} does not answer')
-            (result,) = future.result().results
-        finally:
-            self.node.destroy_client(client)
+        answer = self.call(SetParameters, f'{node}/set_parameters', request, SERVICE_TIMEOUT_S)
+        (result,) = answer.results
         if not result.successful:
             raise VisionScalingError(f'{node} {name} = {value!r}: {result.reason}')
 

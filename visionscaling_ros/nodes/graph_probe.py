@@ -14,13 +14,9 @@ from sensor_msgs.msg import Image
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import ImageArray, SlotDecision
 from visionscaling_ros.errors import VisionScalingError
+from visionscaling_ros.message_reading import stamp_to_ns
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import (
-    bgr_to_image,
-    decision_to_msg,
-    make_header,
-    stamp_to_ns,
-)
+from visionscaling_ros.nodes.conversions import bgr_to_image, decision_to_msg, make_header
 from visionscaling_ros.nodes.listener import Listener
 
 SERVICE_TIMEOUT_S = 10.0
@@ -60,8 +56,10 @@ class GraphProbe(Listener):
     def decide(self, decision: SlotDecision) -> None:
         """Publish a decision (transient local: late nodes get it too)."""
         if self._publisher is None:
-            self._publisher = self.node.create_publisher(
-                msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
+            self._publisher = self.run(
+                lambda: self.node.create_publisher(
+                    msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
+                )
             )
         stamp_ns = self.node.get_clock().now().nanoseconds
         self._publisher.publish(decision_to_msg(decision, make_header(stamp_ns)))
@@ -69,8 +67,10 @@ class GraphProbe(Listener):
     def publish_images(self, image_bgr: ImageArray, rate_fps: float, seconds: float) -> None:
         """Be the camera: publish one picture again and again, paced without drift."""
         if self._image_publisher is None:
-            self._image_publisher = self.node.create_publisher(
-                Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS
+            self._image_publisher = self.run(
+                lambda: self.node.create_publisher(
+                    Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS
+                )
             )
         clock = self.node.get_clock()
         started_s = time.monotonic()
@@ -120,15 +120,10 @@ class GraphProbe(Listener):
 
     def deactivate(self, node_name: str) -> None:
         """Deactivate a lifecycle node; raises VisionScalingError if it does not answer."""
-        client = self.node.create_client(ChangeState, f'{node_name}/change_state')
         request = ChangeState.Request(
             transition=Transition(id=Transition.TRANSITION_DEACTIVATE)
         )
-        done = threading.Event()
-        if client.wait_for_service(SERVICE_TIMEOUT_S):
-            client.call_async(request).add_done_callback(lambda future: done.set())
-        if not done.wait(SERVICE_TIMEOUT_S):
-            raise VisionScalingError(f'{node_name} could not be deactivated')
+        self.call(ChangeState, f'{node_name}/change_state', request, SERVICE_TIMEOUT_S)
 
     def _on_result(self, message: msg.FrameResult) -> None:
         with self._changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -10,9 +10,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 
-from visionscaling_ros.nodes.compat import make_executor
-
-SPIN_TIMEOUT_S = 0.2
+from visionscaling_ros.nodes.spin_thread import Result, SpinThread
 
 
 class Listener:
@@ -25,7 +23,6 @@ class Listener:
     def __init__(self, name: str, namespace: str = '') -> None:
         self._name = name
         self._namespace = namespace
-        self._stopping = False
 
     def subscribe(self) -> None:
         """Create the subscriptions on ``self.node``."""
@@ -35,8 +32,7 @@ class Listener:
         rclpy.init(context=self._context)
         self.node = Node(self._name, namespace=self._namespace, context=self._context)
         self.subscribe()
-        self._thread = threading.Thread(target=self._spin, name=self._name, daemon=True)
-        self._thread.start()
+        self._spinning = SpinThread(self.node)
         return self
 
     def __exit__(
@@ -45,14 +41,16 @@ class Listener:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stopping = True
-        self._thread.join()
-        self.node.destroy_node()
-        self._context.try_shutdown()
+        try:
+            self._spinning.close()  # raises what ended it early: nothing was heard from then on
+        finally:
+            self.node.destroy_node()
+            self._context.try_shutdown()
 
-    def _spin(self) -> None:
-        executor = make_executor(self._context)
-        executor.add_node(self.node)
-        while not self._stopping:
-            executor.spin_once(timeout_sec=SPIN_TIMEOUT_S)
-        executor.shutdown()
+    def run(self, action: Callable[[], Result]) -> Result:
+        """As ``SpinThread.run``: to make or destroy what the node has, once it listens."""
+        return self._spinning.run(action)
+
+    def call(self, service_type: Any, name: str, request: Any, timeout_s: float) -> Any:
+        """As ``SpinThread.call``: the answer of a service."""
+        return self._spinning.call(service_type, name, request, timeout_s)
