@@ -71,6 +71,43 @@ class Allocation:
     cut: int = 0
 
 
+class Binding(enum.IntFlag):
+    """Limits a decision may reach; values equal ``Explanation.BINDING_*``."""
+
+    ACCURACY = 1
+    ARRIVALS = 2
+    COMPUTE = 4
+    UPLINK = 8
+    SERVER = 16
+    CLOCK = 32
+
+
+NOTHING_BINDS = Binding(0)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a decision is what it is (units as in ``msg/Explanation.msg``)."""
+
+    binding_constraints: Binding = NOTHING_BINDS
+    accuracy_margin_map: float = math.nan
+    arrivals_usage: float = math.nan
+    compute_usage: float = math.nan
+    uplink_usage: float = math.nan
+    server_usage: float = math.nan
+    clock_usage: float = math.nan
+    edge_usable: bool = False
+    expected_latency_s: float = math.nan
+    runner_up: tuple[Allocation, ...] = ()
+    runner_up_frequency_hz: float = math.nan
+    runner_up_power_w: float = math.nan
+    runner_up_processed_fps: float = math.nan
+    runner_up_map: float = math.nan
+    runner_up_cost: float = math.nan
+    runner_up_penalized_cost: float = math.nan
+    penalized_cost: float = math.nan
+
+
 @dataclass(frozen=True)
 class SlotDecision:
     """What to do from now until the next decision (units as in ``msg/SlotDecision.msg``)."""
@@ -87,6 +124,8 @@ class SlotDecision:
     expected_cost: float = math.nan
     multiplier: float = 0.0
     decision_time_s: float = math.nan
+    settings_version: int = 0
+    explanation: Explanation = Explanation()
 
 
 @dataclass(frozen=True)
@@ -142,6 +181,7 @@ class SlotState:
     processed: tuple[Allocation, ...] = ()  # what really ran, rates measured
     operating_points: tuple[OperatingPoint, ...] = ()  # as measured so far
     beliefs: Beliefs = Beliefs()  # of the slot that follows
+    settings_version: int = 0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from visionscaling_ros.graph.dds_profile import (
     profile_name,
     use_dds_profile,
 )
-from visionscaling_ros.graph.installed import share_directory
+from visionscaling_ros.installed import share_directory
 
 MIB = 1024 * 1024
 FULL_HD_BYTES = 1920 * 1080 * 3

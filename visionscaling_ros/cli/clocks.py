@@ -129,6 +129,6 @@ def _install(arguments: argparse.Namespace, files: DeviceFiles) -> int:
 
 
 def _templates() -> Path:
-    from visionscaling_ros.graph.installed import share_directory  # noqa: PLC0415
+    from visionscaling_ros.installed import share_directory  # noqa: PLC0415
 
     return share_directory() / 'config' / 'system'

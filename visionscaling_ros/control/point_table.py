@@ -102,6 +102,16 @@ class PointTable:
         return float(np.max(self.busy_w[:, None] * self.local_s, initial=0.0))
 
     @cached_property
+    def index(self) -> dict[tuple[str, int], int]:
+        """Where each model and input size [px] is."""
+        return {(p.model, p.input_size_px): k for k, p in enumerate(self.points)}
+
+    @cached_property
+    def lowest_map(self) -> float:
+        """Accuracy of the least accurate configuration [mAP]; inf: there is none."""
+        return float(np.min(self.accuracy_map, initial=np.inf))
+
+    @cached_property
     def highest_map(self) -> float:
         """Accuracy of the best configuration [mAP]; 0: there is none."""
         return float(np.max(self.accuracy_map, initial=0.0))

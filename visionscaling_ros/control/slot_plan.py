@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from visionscaling_ros.control.exact import queued_cost, solve, solve_queued
-from visionscaling_ros.control.frontier import Indices
+from visionscaling_ros.control.frontier import Flags, Indices
 from visionscaling_ros.control.point_table import PointTable, admitted_locally
 from visionscaling_ros.control.projections import Vector
 from visionscaling_ros.control.settings import ControlSettings
@@ -66,6 +66,7 @@ def exact_plans(
     settings: ControlSettings,
     multipliers: tuple[float, float],
     step: float,
+    admitted: Flags | None = None,
 ) -> tuple[SlotPlans, Vector]:
     """The plans of least cost and drift: with the radio off, then on with each of N capacities.
 
@@ -74,11 +75,14 @@ def exact_plans(
 
     :param multipliers: lambda with the radio off and on, below 0 a credit [cost per mAP frame/s].
     :param step: mu, what a constraint of 1 adds to it, above 0.
+    :param admitted: configurations that may run locally at each level, shape (J, K); None: those
+        that do not block the worker.
     :returns: N + 1 plans and what they cost (:func:`queued_cost`), shape (N + 1,).
     """
     levels = len(table.busy_w)
     conditions = RowConditions.of_slot(levels, arrival_fps, capacities_bps, server_share)
-    admitted = admitted_locally(table.local_s, arrival_fps, settings)
+    if admitted is None:
+        admitted = admitted_locally(table.local_s, arrival_fps, settings)
     problem = rows.build(table, conditions, settings, admitted=admitted)
     multiplier = np.repeat(multipliers, (levels, len(capacities_bps) * levels))
     price = np.maximum(multiplier, 0.0)

@@ -178,7 +178,7 @@ class SlotRows:
         self, table: PointTable, conditions: RowConditions, budget_bps: Vector, per_watt: float
     ) -> Resource:
         offloadable = table.upload_bits > 0.0
-        uses = np.stack([table.upload_bits, table.server_s])
+        uses = np.stack([np.where(offloadable, table.upload_bits, np.inf), table.server_s])
         kept = np.flatnonzero(efficient(uses, table.accuracy_map) & offloadable)
         index = np.tile(kept, (len(budget_bps), 1))
         return TwoResources(

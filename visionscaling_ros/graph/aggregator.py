@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from visionscaling_ros.graph.installed import share_directory
+from visionscaling_ros.installed import share_directory
 
 PACKAGE = 'diagnostic_aggregator'
 ARGUMENT = 'aggregate_diagnostics'

@@ -11,7 +11,7 @@ from visionscaling_ros.graph.descriptions import (
     ProcessDescription,
     ProgramDescription,
 )
-from visionscaling_ros.graph.installed import program_command
+from visionscaling_ros.installed import program_command
 
 
 def process_command(description: ProcessDescription, folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from visionscaling_ros.graph.installed import share_directory
+from visionscaling_ros.installed import share_directory
 
 # The variable's name up to Jazzy (Fast DDS 2) and from Kilted (Fast DDS 3); each ignores the other.
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')

@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections, OperatingPoint
-from visionscaling_ros.nodes.conversions import msgs_to_detections
+from visionscaling_ros.message_reading import msgs_to_detections
 from visionscaling_ros.nodes.inference_parameters import GROUND_TRUTH, TABLE, TEACHER
 from visionscaling_ros.nodes.live_accuracy import LiveAccuracyThread
 from visionscaling_ros.nodes.model_shelf import ModelShelf

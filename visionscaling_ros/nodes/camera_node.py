@@ -13,11 +13,11 @@ from std_msgs.msg import Header
 
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections, ImageArray
+from visionscaling_ros.message_reading import NANOSECONDS
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.camera_info import load_camera_info
 from visionscaling_ros.nodes.capture import Capture, CaptureState
 from visionscaling_ros.nodes.conversions import (
-    NANOSECONDS,
     bgr_to_image,
     detections_to_msgs,
     make_header,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from visionscaling_ros import msg
-from visionscaling_ros.control.evaluation import RunningFit, evaluate_slot
-from visionscaling_ros.control.forecast import Forecast, Forecaster
-from visionscaling_ros.control.policy_pool import PolicyPool
+from visionscaling_ros import __version__, msg
+from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.control.policy_state_file import read_policy_states, write_policy_states
-from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotDecision, SlotState
+from visionscaling_ros.control.slot_loop import SlotLoop
+from visionscaling_ros.datatypes import Beliefs, OperatingPoint, SlotState
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.controller_parameters import (
@@ -24,7 +23,12 @@ from visionscaling_ros.nodes.controller_parameters import (
     check_fixed_point,
     make_settings,
 )
-from visionscaling_ros.nodes.conversions import decision_to_msg, make_header, slot_state_to_msg
+from visionscaling_ros.nodes.conversions import (
+    decision_to_msg,
+    make_header,
+    settings_to_msg,
+    slot_state_to_msg,
+)
 from visionscaling_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run_nodes
 from visionscaling_ros.nodes.slot_merger import SlotMerger
 
@@ -38,7 +42,7 @@ class ControllerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__('controller_node', PARAMETERS)
-        self._decision: SlotDecision | None = None
+        self._settings_version = 0
         self._trouble = 'waiting for inference_state'
 
     def check_parameters(self, values: Mapping[str, Any]) -> None:
@@ -50,9 +54,10 @@ class ControllerNode(ManagedNode):
         """Take new settings from the next slot on; what was learned stays."""
         if not self.active:
             return
+        self._settings_version += 1
         settings = make_settings(self.parameters)
-        self._policies.use(self.parameters['policy'], settings)
-        self._forecaster.settings = settings
+        self._loop.use(self.parameters['policy'], settings, self._settings_version)
+        self._publish_settings()
 
     def configure(self) -> None:
         """Open the topics."""
@@ -60,6 +65,9 @@ class ControllerNode(ManagedNode):
             msg.SlotDecision, topics.SLOT_DECISION, topics.DECISION_QOS
         )
         self._state_publisher = self.advertise(msg.SlotState, topics.SLOT_STATE, topics.STATE_QOS)
+        self._settings_publisher = self.advertise(
+            msg.ControllerSettings, topics.CONTROLLER_SETTINGS, topics.DECISION_QOS
+        )
         self._merger = SlotMerger()
         for message_type, topic, name in (
             (msg.InferenceState, topics.INFERENCE_STATE, 'inference'),
@@ -72,13 +80,14 @@ class ControllerNode(ManagedNode):
 
     def activate(self) -> None:
         """Start the slots."""
-        self._slot = 0
-        self._fit = RunningFit()
-        self._decision = None
-        settings = make_settings(self.parameters)
-        self._forecaster = Forecaster(settings, self.parameters['slot_duration_s'])
-        self._policies = PolicyPool(self.parameters['policy'], settings)
-        self._load_policy_states()
+        self._settings_version += 1
+        self._loop = SlotLoop(
+            self.parameters['policy'],
+            make_settings(self.parameters),
+            slot_s=self.parameters['slot_duration_s'],
+            settings_version=self._settings_version,
+        )
+        self._publish_settings(activation=True, learned=self._load_policy_states())
         self.every(self.parameters['slot_duration_s'], self._end_slot)
 
     def deactivate(self) -> None:
@@ -95,8 +104,8 @@ class ControllerNode(ManagedNode):
             self.warn('controllers', words)
             return ERROR, words, {}
         if self._trouble:
-            return WARN, self._trouble, {'slot': self._slot}
-        decision = self._decision
+            return WARN, self._trouble, {'slot': self._loop.slot}
+        decision = self._loop.decision
         assert decision is not None
         return OK, f'{decision.policy}: slot {decision.slot}', {
             'decision_time_s': decision.decision_time_s,
@@ -105,20 +114,25 @@ class ControllerNode(ManagedNode):
             'expected_power_w': decision.expected_power_w,
         }  # fmt: skip
 
-    def _load_policy_states(self) -> None:
+    def _load_policy_states(self) -> str:
+        """Take over what was learned in earlier runs, and return it as JSON; '' for nothing."""
         path = self._state_file()
         if path is None:
-            return
+            return ''
         try:
-            self._policies.load(read_policy_states(path))
+            states = read_policy_states(path)
+            self._loop.load(states)
         except InvalidValueError as error:
             aside = path.replace(path.with_name(f'{path.name}.bad'))
             self.warn('state file', f'{error}; moved to {aside}, policies start anew')
         except OSError as error:
             self.warn('state file', f'policy_state_file: {error}; policies start anew')
+        else:
+            return json.dumps(states) if states else ''
+        return ''
 
     def _save_policy_states(self) -> None:
-        path, states = self._state_file(), self._policies.states()
+        path, states = self._state_file(), self._loop.policies.states()
         if path is None or not states:
             return
         try:
@@ -131,8 +145,9 @@ class ControllerNode(ManagedNode):
         return Path(name).expanduser() if name else None
 
     def _end_slot(self) -> None:
-        policy = self._decision.policy if self._decision else ''
-        state = self._merger.merge(self._slot, policy, time.monotonic())
+        loop = self._loop
+        policy = loop.decision.policy if loop.decision else ''
+        state = self._merger.merge(loop.slot, policy, time.monotonic())
         if state is None:
             self._trouble = 'no inference_state: is inference_node running?'
             self.warn('inference_state', self._trouble)
@@ -141,16 +156,18 @@ class ControllerNode(ManagedNode):
             self._trouble = 'inference_node offers no operating point'
             return
         self._offered = state.operating_points
-        self._forecaster.observe(state, self._decision)
-        forecast = self._forecaster.forecast(self._slot + 1, self._merger.device())
-        state = self._scored(state)
-        self._publish_state(state)
-        self._policies.current.observe(state)
-        if self._decision is None and state.arrival_fps <= 0.0:
+        device = self._merger.device()
+        state, decision = loop.end_slot(state, device)
+        self._publish_state(state, device)
+        if decision is None:
             self._trouble = 'waiting for the first frames'
             return
+        self._decision_publisher.publish(
+            decision_to_msg(decision, self._header(), self.parameters['slot_duration_s'])
+        )
         self._trouble = self._settings_trouble(state.beliefs)
-        self._decide(forecast)
+        if decision.slot % SAVE_SLOTS == 0:
+            self._save_policy_states()
 
     def _settings_trouble(self, beliefs: Beliefs) -> str:
         """What this robot cannot do of what it was set to, and what it does instead."""
@@ -170,39 +187,28 @@ class ControllerNode(ManagedNode):
             self.warn('settings', words)
         return words
 
-    def _scored(self, state: SlotState) -> SlotState:
-        settings = self._policies.current.settings
-        score = evaluate_slot(state, settings, self._merger.device())
-        return dataclasses.replace(
-            state,
-            achieved_map=state.achieved_map if state.map_measured else score.table_map,
-            cost=score.cost,
-            constraint=score.constraint,
-            cumulative_fit=self._fit.add(score.constraint),
-            beliefs=self._forecaster.beliefs(),
-        )
-
-    def _decide(self, forecast: Forecast) -> None:
-        self._slot = forecast.slot
-        if self._slot % SAVE_SLOTS == 0:
-            self._save_policy_states()
-        started_s = time.perf_counter()
-        decision = self._policies.current.decide(forecast)
-        self._decision = dataclasses.replace(
-            decision, decision_time_s=time.perf_counter() - started_s
-        )
-        self._decision_publisher.publish(
-            decision_to_msg(self._decision, self._header(), self.parameters['slot_duration_s'])
-        )
-
-    def _publish_state(self, state: SlotState) -> None:
+    def _publish_state(self, state: SlotState, device: DeviceModel) -> None:
         if not math.isfinite(state.cost):
             self.warn(
                 'cost',
                 'the cost of the last slot is unknown: gpu_state told no new power (no '
                 'gpu_clock_node, a gap, or a meter slower than the slot)',
             )
-        self._state_publisher.publish(slot_state_to_msg(state, self._header()))
+        self._state_publisher.publish(slot_state_to_msg(state, device, self._header()))
+
+    def _publish_settings(self, *, activation: bool = False, learned: str = '') -> None:
+        self._settings_publisher.publish(
+            settings_to_msg(
+                self._loop.settings,
+                self._header(),
+                version=self._settings_version,
+                activation=activation,
+                package_version=__version__,
+                policy=self.parameters['policy'],
+                slot_duration_s=self.parameters['slot_duration_s'],
+                learned=learned,
+            )
+        )
 
     def _header(self) -> Any:
         return make_header(self.get_clock().now().nanoseconds)

@@ -1,10 +1,11 @@
-"""Between messages and the package's plain data types."""
+"""The package's plain data types as messages; ``message_reading`` goes the other way."""
 
 from __future__ import annotations
 
 import array
-import math
+import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -12,29 +13,35 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from visionscaling_ros import msg
+from visionscaling_ros.control.device import DeviceModel
+from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import (
     Allocation,
     Beliefs,
     Detections,
+    Explanation,
     ImageArray,
     OperatingPoint,
-    Origin,
     SlotDecision,
     SlotState,
 )
+from visionscaling_ros.message_reading import (
+    BELIEFS_PLAIN_FIELDS,
+    DECISION_PLAIN_FIELDS,
+    DEFAULT_SLOT_S,
+    EXPLANATION_PLAIN_FIELDS,
+    NANOSECONDS,
+    SLOT_STATE_PLAIN_FIELDS,
+    plain_fields,
+)
 
-NANOSECONDS = 1_000_000_000
-DEFAULT_SLOT_S = 1.0  # of decisions that do not say how long they are for
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def counter_growth(now: float, before: float) -> float:
     """Growth of a counter in a message; one that went back was started anew with its node."""
     return now - before if now >= before else now
-
-
-def stamp_to_ns(stamp: Time) -> int:
-    """A stamp as nanoseconds."""
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def ns_to_stamp(stamp_ns: int) -> Time:
@@ -90,17 +97,6 @@ def detections_to_msgs(
     ]
 
 
-def msgs_to_detections(messages: Sequence[msg.Detection]) -> Detections:
-    """Detections of messages."""
-    if not messages:
-        return Detections.empty()
-    return Detections(
-        np.array([[m.x_min, m.y_min, m.x_max, m.y_max] for m in messages], np.float32),
-        np.array([m.score for m in messages], np.float32),
-        np.array([m.class_id for m in messages], np.int64),
-    )
-
-
 def allocation_to_msg(allocation: Allocation) -> msg.Allocation:
     """An Allocation message."""
     return msg.Allocation(
@@ -109,17 +105,6 @@ def allocation_to_msg(allocation: Allocation) -> msg.Allocation:
         origin=int(allocation.origin),
         cut=allocation.cut,
         rate_fps=float(allocation.rate_fps),
-    )
-
-
-def msg_to_allocation(message: msg.Allocation) -> Allocation:
-    """An Allocation; raises ValueError for an unknown origin."""
-    return Allocation(
-        message.model,
-        message.input_size_px,
-        Origin(message.origin),
-        message.rate_fps,
-        message.cut,
     )
 
 
@@ -136,16 +121,12 @@ def operating_point_to_msg(point: OperatingPoint) -> msg.OperatingPoint:
     )
 
 
-def msg_to_operating_point(message: msg.OperatingPoint) -> OperatingPoint:
-    """An OperatingPoint."""
-    return OperatingPoint(
-        message.model,
-        message.input_size_px,
-        message.accuracy_map,
-        message.gpu_work_ghz_s,
-        message.serial_s,
-        message.upload_bits,
-        message.server_time_s,
+def explanation_to_msg(explanation: Explanation) -> msg.Explanation:
+    """An Explanation message."""
+    return msg.Explanation(
+        binding_constraints=int(explanation.binding_constraints),
+        runner_up=[allocation_to_msg(a) for a in explanation.runner_up],
+        **_plain(explanation, EXPLANATION_PLAIN_FIELDS),
     )
 
 
@@ -155,75 +136,59 @@ def decision_to_msg(
     """A SlotDecision message for a slot of ``duration_s``."""
     return msg.SlotDecision(
         header=header,
-        slot=decision.slot,
         duration_s=duration_s,
         allocations=[allocation_to_msg(a) for a in decision.allocations],
-        gpu_frequency_hz=float(decision.gpu_frequency_hz),
-        tx_rate_bps=float(decision.tx_rate_bps),
-        arrival_fps=float(decision.arrival_fps),
-        policy=decision.policy,
-        expected_power_w=float(decision.expected_power_w),
-        expected_processed_fps=float(decision.expected_processed_fps),
-        expected_map=float(decision.expected_map),
-        expected_cost=float(decision.expected_cost),
-        multiplier=float(decision.multiplier),
-        decision_time_s=float(decision.decision_time_s),
+        explanation=explanation_to_msg(decision.explanation),
+        **_plain(decision, DECISION_PLAIN_FIELDS),
     )
-
-
-def slot_duration_s(message: msg.SlotDecision) -> float:
-    """How long a decision is meant to be in force [s]; DEFAULT_SLOT_S if it does not say."""
-    return message.duration_s if 0.0 < message.duration_s < math.inf else DEFAULT_SLOT_S
-
-
-def msg_to_decision(message: msg.SlotDecision) -> SlotDecision:
-    """A SlotDecision; raises ValueError for an unknown origin."""
-    return SlotDecision(
-        slot=message.slot,
-        allocations=tuple(msg_to_allocation(a) for a in message.allocations),
-        gpu_frequency_hz=message.gpu_frequency_hz,
-        tx_rate_bps=message.tx_rate_bps,
-        arrival_fps=message.arrival_fps,
-        policy=message.policy,
-        expected_power_w=message.expected_power_w,
-        expected_processed_fps=message.expected_processed_fps,
-        expected_map=message.expected_map,
-        expected_cost=message.expected_cost,
-        multiplier=message.multiplier,
-        decision_time_s=message.decision_time_s,
-    )
-
-
-BELIEFS_PLAIN_FIELDS = (
-    'arrival_fps', 'capacity_bps', 'capacity_quantiles_bps', 'edge_usable', 'latency_factor',
-    'power_factor', 'power_offset_w', 'clock_cap_hz', 'target_feasible',
-)  # fmt: skip
 
 
 def beliefs_to_msg(beliefs: Beliefs) -> msg.Beliefs:
     """A Beliefs message."""
     return msg.Beliefs(
+        capacity_quantiles_bps=beliefs.capacity_quantiles_bps,
         operating_points=[operating_point_to_msg(p) for p in beliefs.operating_points],
-        **{name: getattr(beliefs, name) for name in BELIEFS_PLAIN_FIELDS},
+        **_plain(beliefs, BELIEFS_PLAIN_FIELDS),
     )
 
 
-SLOT_STATE_PLAIN_FIELDS = (
-    'slot', 'duration_s', 'policy', 'arrival_fps', 'processed_local_fps', 'processed_edge_fps',
-    'dropped_fps', 'in_flight', 'latency_local_mean_s', 'latency_local_p95_s',
-    'latency_edge_mean_s', 'latency_edge_p95_s', 'energy_j', 'power_w', 'gpu_frequency_hz',
-    'gpu_utilization', 'gpu_temperature_c', 'uplink_throughput_bps', 'uplink_capacity_bps',
-    'rtt_s', 'server_queue_s', 'server_share', 'edge_reachable', 'achieved_map', 'map_measured',
-    'cost', 'constraint', 'cumulative_fit',
-)  # fmt: skip
+def device_to_msg(device: DeviceModel) -> msg.Device:
+    """A Device message."""
+    return msg.Device(**_plain(device, plain_fields(DeviceModel, 'rated_power_w')))
 
 
-def slot_state_to_msg(state: SlotState, header: Header) -> msg.SlotState:
+def slot_state_to_msg(state: SlotState, device: DeviceModel, header: Header) -> msg.SlotState:
     """A SlotState message."""
     return msg.SlotState(
         header=header,
         drop_reasons=list(state.drop_counts),
         drop_counts=list(state.drop_counts.values()),
+        processed=[allocation_to_msg(a) for a in state.processed],
+        operating_points=[operating_point_to_msg(p) for p in state.operating_points],
+        device=device_to_msg(device),
         beliefs=beliefs_to_msg(state.beliefs),
-        **{name: getattr(state, name) for name in SLOT_STATE_PLAIN_FIELDS},
+        **_plain(state, SLOT_STATE_PLAIN_FIELDS),
     )
+
+
+def settings_to_msg(
+    settings: ControlSettings, header: Header, **more: Any
+) -> msg.ControllerSettings:
+    """A ControllerSettings message; ``more``: its fields that ControlSettings lacks."""
+    return msg.ControllerSettings(
+        header=header, **_plain(settings, plain_fields(ControlSettings)), **more
+    )
+
+
+def _plain(data: DataclassInstance, names: Sequence[str]) -> dict[str, Any]:
+    """Fields as messages hold them: a whole number or NumPy's as a float would abort in C."""
+    kinds = {field.name: field.type for field in dataclasses.fields(data)}
+    return {name: _settable(getattr(data, name), kinds[name]) for name in names}
+
+
+def _settable(value: Any, kind: Any) -> Any:
+    if kind == 'float':
+        return float(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return value.item() if isinstance(value, np.generic) else value

@@ -16,13 +16,9 @@ from visionscaling_ros.edge.bridge.route import NOT_REACHED, ServerStatus
 from visionscaling_ros.edge.wire.offload import FailureReason, OffloadFrame, OffloadOutcome
 from visionscaling_ros.errors import ImageFormatError, InvalidValueError
 from visionscaling_ros.hardware.power.radio_power import RadioEnergyMeter, RadioPowerModel
+from visionscaling_ros.message_reading import slot_duration_s, stamp_to_ns
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import (
-    detections_to_msgs,
-    make_header,
-    slot_duration_s,
-    stamp_to_ns,
-)
+from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header
 from visionscaling_ros.nodes.edge_bridge_parameters import (
     CONNECTION_PARAMETERS,
     PARAMETERS,

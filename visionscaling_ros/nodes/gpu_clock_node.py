@@ -13,8 +13,9 @@ from visionscaling_ros.hardware.clock_keeper import ClockKeeper
 from visionscaling_ros.hardware.clock_target import RELEASE_HZ
 from visionscaling_ros.hardware.keeper_settings import KeeperReport
 from visionscaling_ros.hardware.thermal.throttle import Throttle
+from visionscaling_ros.message_reading import slot_duration_s
 from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import counter_growth, make_header, slot_duration_s
+from visionscaling_ros.nodes.conversions import counter_growth, make_header
 from visionscaling_ros.nodes.gpu_clock_parameters import (
     PARAMETERS,
     check_together,

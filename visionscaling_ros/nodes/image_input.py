@@ -11,12 +11,12 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from visionscaling_ros.datatypes import ImageArray
+from visionscaling_ros.message_reading import stamp_to_ns
 from visionscaling_ros.nodes.compat import (
     SubscriptionEventCallbacks,
     publication_number,
     with_message_info,
 )
-from visionscaling_ros.nodes.conversions import stamp_to_ns
 from visionscaling_ros.nodes.managed_node import ManagedNode
 from visionscaling_ros.nodes.topics import (
     IMAGE_COMPRESSED,

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from visionscaling_ros import msg
-from visionscaling_ros.datatypes import Allocation, Origin, SlotState
+from visionscaling_ros.datatypes import Allocation, Origin
 from visionscaling_ros.demo.run_record import Counters, FrameRecord, RunRecord, SlotRow
-from visionscaling_ros.nodes import topics
-from visionscaling_ros.nodes.conversions import (
-    SLOT_STATE_PLAIN_FIELDS,
+from visionscaling_ros.message_reading import (
     msg_to_allocation,
+    msg_to_slot_state,
     msgs_to_detections,
     stamp_to_ns,
 )
+from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.listener import Listener
 
 
@@ -120,10 +119,7 @@ class Recorder(Listener):
         self._link = message
 
     def _on_slot_state(self, message: msg.SlotState) -> None:
-        values: dict[str, Any] = {name: getattr(message, name) for name in SLOT_STATE_PLAIN_FIELDS}
-        state = SlotState(
-            drop_counts=dict(zip(message.drop_reasons, message.drop_counts, strict=True)), **values
-        )
+        state = msg_to_slot_state(message)
         row = SlotRow(state, self._decided.pop(message.slot, ()))
         with self._changed:
             if self._record is None:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
-from visionscaling_ros.nodes.conversions import (
-    NANOSECONDS,
-    detections_to_msgs,
-    make_header,
-    msgs_to_detections,
-    to_byte_array,
-)
+from visionscaling_ros.message_reading import NANOSECONDS, msgs_to_detections
+from visionscaling_ros.nodes.conversions import detections_to_msgs, make_header, to_byte_array
 from visionscaling_ros.nodes.offload_format import OffloadLabel
 from visionscaling_ros.pipeline.dispatcher import EdgeReply
 from visionscaling_ros.pipeline.frame import Frame, FrameFate

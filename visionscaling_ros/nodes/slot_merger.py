@@ -7,11 +7,8 @@ import math
 from visionscaling_ros import msg
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.datatypes import SlotState
-from visionscaling_ros.nodes.conversions import (
-    counter_growth,
-    msg_to_allocation,
-    msg_to_operating_point,
-)
+from visionscaling_ros.message_reading import msg_to_allocation, msg_to_operating_point
+from visionscaling_ros.nodes.conversions import counter_growth
 from visionscaling_ros.nodes.slot_energy import SlotEnergy
 from visionscaling_ros.nodes.topics import LINK_SILENCE_S
 

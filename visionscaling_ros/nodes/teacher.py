@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage
 
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections
-from visionscaling_ros.nodes.conversions import msgs_to_detections
+from visionscaling_ros.message_reading import msgs_to_detections
 from visionscaling_ros.nodes.result_output import offload_to_msg
 from visionscaling_ros.pipeline.frame import FrameFate
 from visionscaling_ros.pipeline.newest_worker import NewestWorker

@@ -23,6 +23,9 @@ GPU_STATE = 'gpu_state'
 LINK_STATE = 'link_state'
 SLOT_STATE = 'slot_state'
 SLOT_DECISION = 'slot_decision'
+CONTROLLER_SETTINGS = 'controller_settings'
+DEBUG_IMAGE = '~/debug_image'
+DEBUG_IMAGE_COMPRESSED = f'{DEBUG_IMAGE}/compressed'
 
 LINK_SILENCE_S = 1.0  # without a link_state for this long the bridge counts as away
 

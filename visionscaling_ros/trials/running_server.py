@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from visionscaling_ros.errors import EdgeError
-from visionscaling_ros.graph.installed import program_command
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
+from visionscaling_ros.installed import program_command
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from visionscaling_ros.errors import HardwareError, VisionScalingError
-from visionscaling_ros.graph.installed import program_command
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
 from visionscaling_ros.hardware.clockd.helper_link import HelperLink, HelperRefusedError
+from visionscaling_ros.installed import program_command
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.02

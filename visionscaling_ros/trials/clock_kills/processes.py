@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 
 from visionscaling_ros.errors import VisionScalingError
-from visionscaling_ros.graph.installed import program_command
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
 from visionscaling_ros.hardware.state_folder import PLACE
+from visionscaling_ros.installed import program_command
 from visionscaling_ros.trials.clock_kills.driver import ClockDriver
 from visionscaling_ros.trials.clock_kills.helper_process import (
     helper_command,

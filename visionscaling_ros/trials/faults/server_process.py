@@ -15,8 +15,8 @@ from visionscaling_ros.edge.address import format_address
 from visionscaling_ros.edge.bridge.client import GrpcEdgeClient
 from visionscaling_ros.edge.wire.offload import OffloadError
 from visionscaling_ros.errors import VisionScalingError
-from visionscaling_ros.graph.installed import program_command
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
+from visionscaling_ros.installed import program_command
 from visionscaling_ros.trials.faults.secrets import CAMPAIGN_ID, CampaignSecrets
 
 START_TIMEOUT_S = 60.0

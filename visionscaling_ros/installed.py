@@ -12,7 +12,7 @@ PACKAGE = 'visionscaling_ros'
 
 
 def _folders_above() -> Iterator[Path]:
-    return iter(Path(__file__).parents[2:])
+    return iter(Path(__file__).parents[1:])
 
 
 def share_directory() -> Path:
