@@ -12,13 +12,14 @@ from typing import Any
 import psutil
 import pytest
 
-from visionscaling_ros.graph.installed import program_command, share_directory
 from visionscaling_ros.graph.options import (
     DemoOptions,
     EdgeOptions,
+    ReplayOptions,
     RobotOptions,
     declared_options,
 )
+from visionscaling_ros.installed import program_command, share_directory
 
 needs_launch = pytest.mark.skipif(
     importlib.util.find_spec('launch_ros') is None or shutil.which('ros2') is None,
@@ -114,6 +115,7 @@ def test_up_starts_a_killed_node_again(graph: Any) -> None:
         ('bringup.launch.py', RobotOptions),
         ('edge.launch.py', EdgeOptions),
         ('demo.launch.py', DemoOptions),
+        ('replay.launch.py', ReplayOptions),
     ],
 )
 def test_launch_arguments_are_the_options(file_name: str, options_type: Any) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import socket
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--no-baseline', action='store_true', help='run the policy only')
     parser.add_argument('--out', default='out', metavar='DIR', help='folder for the reports')
     parser.add_argument('--params-file', default='', metavar='FILE', help='node parameters')
+    parser.add_argument(
+        '--record',
+        nargs='?',
+        const='mcap',
+        choices=('mcap', 'sqlite3'),
+        help='record every run into a bag beside the report (mcap)',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,11 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
         trace=arguments.trace,
         policy=arguments.policy or DEFAULT_POLICY,
     )
-    record, run_summary = _measure(options, arguments.duration, folder / 'run.log')
+    measure = partial(_measure, duration_s=arguments.duration, storage=arguments.record)
+    record, run_summary = measure(options, folder / 'run.log')
     baseline_record, baseline = None, None
     if not arguments.no_baseline:
-        baseline_record, baseline = _measure(
-            replace(options, policy=BASELINE_POLICY), arguments.duration, folder / 'baseline.log'
+        baseline_record, baseline = measure(
+            replace(options, policy=BASELINE_POLICY), folder / 'baseline.log'
         )
     extra = {'baseline': baseline} if baseline else {}
     write_report(folder / 'report.json', run_summary, extra)
@@ -85,11 +95,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _measure(
-    options: DemoOptions, duration_s: float, log_path: Path
+    options: DemoOptions, log_path: Path, *, duration_s: float, storage: str | None
 ) -> tuple[RunRecord, dict[str, Any]]:
     from visionscaling_ros.nodes.recorder import Recorder  # noqa: PLC0415  (needs ROS)
 
-    options = replace(options, edge_port=_free_port(), link_port=_free_port())
+    options = replace(options, edge_port=free_port(), link_port=free_port())
     title = f'{options.policy}: {duration_s:.0f} s, {options.source}'
     with ExitStack() as stack:
         log = stack.enter_context(log_path.open('w'))
@@ -104,6 +114,8 @@ def _measure(
                 on_slot=lambda row: table.add(row, time.monotonic() - began_s, duration_s)
             )
         )
+        if storage is not None:
+            stack.enter_context(_recorded(log_path.with_name(f'{log_path.stem}_bag'), storage))
         print(f'{options.policy}: starting the nodes (their output: {log_path})', flush=True)
         runner.start()
         _wait_until_running(runner, recorder, log_path)
@@ -119,6 +131,21 @@ def _measure(
     summary['power_source'] = power_source
     summary['source'] = options.source
     return record, summary
+
+
+@contextmanager
+def _recorded(folder: Path, storage: str) -> Iterator[None]:
+    """Record everything meanwhile; a disk that is full ends the recording, not the run."""
+    from visionscaling_ros.bags.bag_writer import BagWriter  # noqa: PLC0415  (slow to import)
+    from visionscaling_ros.bags.topic_choice import TopicChoice  # noqa: PLC0415
+    from visionscaling_ros.nodes.bag_recorder import BagRecorder  # noqa: PLC0415  (needs ROS)
+
+    recorder = BagRecorder(BagWriter(folder, storage), TopicChoice())
+    with recorder:
+        yield
+    recording = recorder.recording
+    state = recording.state
+    print(f'{folder}: {state.messages} messages, {state.dropped} dropped', recording.end_reason)
 
 
 def _wait_until_running(runner: ProcessRunner, recorder: Any, log_path: Path) -> None:
@@ -143,7 +170,8 @@ def _plot(path: Path, record: RunRecord, baseline: RunRecord | None) -> None:
     plot_run(path, record, baseline)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port nobody has on this machine now."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return int(probe.getsockname()[1])

@@ -12,20 +12,27 @@ from visionscaling_ros.graph.options import (
     DemoOptions,
     EdgeOptions,
     Option,
+    ReplayOptions,
     RobotOptions,
     declared_options,
     parse_options,
 )
 from visionscaling_ros.graph.process_runner import ProcessRunner
 
-HELP = 'start the nodes on the robot (or the edge server, or both with a shaped link)'
+HELP = 'start the nodes on the robot (or the edge server, or both with a shaped link, or on a bag)'
+GRAPHS = ('robot', 'edge', 'demo', 'replay')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments: the options of all graphs."""
+    parser.add_argument(
+        'graph', nargs='?', choices=GRAPHS, default=GRAPHS[0], help='what to start (robot)'
+    )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument('--edge', action='store_true', help='start the edge server only')
-    which.add_argument('--demo', action='store_true', help='robot and edge server on this machine')
+    for graph, text in (('edge', 'the edge server only'), ('demo', 'robot and edge server here')):
+        which.add_argument(
+            f'--{graph}', action='store_const', const=graph, dest='flagged', help=text
+        )
     for option in _all_options():
         flag = f'--{option.name.replace("_", "-")}'
         text = option.description.replace('%', '%%')
@@ -56,17 +63,22 @@ def described_graph(arguments: argparse.Namespace) -> tuple[ProcessDescription, 
         for option in _all_options()
         if (value := getattr(arguments, option.name)) is not None
     }
-    if arguments.edge:
+    graph = arguments.flagged or arguments.graph
+    if graph == 'edge':
         return edge_graph(parse_options(EdgeOptions, given))
-    if arguments.demo:
+    if graph == 'demo':
         return demo_graph(parse_options(DemoOptions, given))
+    if graph == 'replay':
+        from visionscaling_ros.graph.replay_graph import replay_graph  # noqa: PLC0415  (slow)
+
+        return replay_graph(parse_options(ReplayOptions, given))
     return robot_graph(parse_options(RobotOptions, given))
 
 
 def _all_options() -> list[Option]:
     options = {
         option.name: option
-        for options_type in (RobotOptions, DemoOptions, EdgeOptions)
+        for options_type in (RobotOptions, DemoOptions, EdgeOptions, ReplayOptions)
         for option in declared_options(options_type)
     }
     return list(options.values())

@@ -47,11 +47,13 @@ class ProgramDescription:
 
     :param name: what the process is called in the output.
     :param arguments: the subcommand and its arguments.
+    :param ends_graph: when it ends, so does everything else.
     """
 
     name: str
     arguments: tuple[str, ...]
     respawn: bool = False
+    ends_graph: bool = False
 
 
 ProcessDescription = NodeDescription | ProgramDescription

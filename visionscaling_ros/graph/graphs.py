@@ -11,13 +11,13 @@ from visionscaling_ros.graph.descriptions import (
     ProcessDescription,
     ProgramDescription,
 )
-from visionscaling_ros.graph.installed import share_directory
 from visionscaling_ros.graph.options import (
+    CameraOptions,
     DemoOptions,
     EdgeOptions,
-    NodeOptions,
     RobotOptions,
 )
+from visionscaling_ros.installed import share_directory
 
 CAMERA = 'camera_node'
 INFERENCE = 'inference_node'
@@ -91,7 +91,7 @@ def _edge_server(host: str, port: int, *more: str, respawn: bool) -> ProgramDesc
 
 
 def _nodes(
-    options: NodeOptions, *, server: str, camera: bool, image_topic: str
+    options: CameraOptions, *, server: str, camera: bool, image_topic: str
 ) -> tuple[NodeDescription, ...]:
     parameters = _parameters(options, server)
     remappings = _image_remappings(image_topic)
@@ -118,7 +118,7 @@ def _nodes(
     return (*vision, node(EDGE_BRIDGE), node(GPU_CLOCK), node(CONTROLLER))
 
 
-def _parameters(options: NodeOptions, server: str) -> Parameters:
+def _parameters(options: CameraOptions, server: str) -> Parameters:
     common: dict[str, ParameterValue] = {}
     if options.use_sim_time:
         common['use_sim_time'] = True

@@ -20,13 +20,13 @@ from visionscaling_ros.graph.descriptions import (
     NodeDescription,
     ProcessDescription,
 )
-from visionscaling_ros.graph.installed import PACKAGE
 from visionscaling_ros.graph.options import (
     OptionValue,
     RespawnOptions,
     declared_options,
     parse_options,
 )
+from visionscaling_ros.installed import PACKAGE
 
 OptionsType = TypeVar('OptionsType', bound=RespawnOptions)
 
@@ -62,10 +62,10 @@ def launch_actions(descriptions: Sequence[ProcessDescription]) -> list[Any]:
 
 
 def _action(description: ProcessDescription, folder: Path) -> Any:
-    from launch.actions import ExecuteProcess  # noqa: PLC0415
+    from launch.actions import ExecuteProcess, Shutdown  # noqa: PLC0415
     from launch_ros.actions import Node  # noqa: PLC0415
 
-    common = {
+    common: dict[str, Any] = {
         'name': description.name,
         'output': 'screen',
         'emulate_tty': True,
@@ -74,6 +74,8 @@ def _action(description: ProcessDescription, folder: Path) -> Any:
         'additional_env': dds_environment(),
     }
     if not isinstance(description, NodeDescription):
+        if description.ends_graph:
+            common['on_exit'] = Shutdown(reason=f'{description.name} ended')
         return ExecuteProcess(cmd=process_command(description, folder), **common)
     if len(description.node_names) > 1:
         common['name'] = None  # a name would rename every node of the process

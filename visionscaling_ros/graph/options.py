@@ -64,11 +64,6 @@ class NodeOptions(RespawnOptions):
     use_sim_time: bool = _option(False, 'take the time from /clock')
     autostart: bool = _option(True, 'configure and activate the nodes when they start')
     log_level: str = _option('info', 'least severe messages to show', LOG_LEVELS)
-    compose: bool = _option(True, 'run camera and inference in one process, frames in memory')
-    source: str = _option(
-        '', "camera: index, device, URL, video file, folder of images or 'synthetic'"
-    )
-    rate: str = _option('', 'frames/s asked of the camera')
     image_transport: str = _option(
         '', 'images as sensor_msgs Image (raw) or CompressedImage', ('', 'raw', 'compressed')
     )
@@ -78,12 +73,29 @@ class NodeOptions(RespawnOptions):
         """Raise InvalidValueError for a parameter file that is not there."""
         if self.params_file and not Path(self.params_file).is_file():
             raise InvalidValueError('params_file', self.params_file, 'an existing file')
-        if self.rate:
-            _check_rate(self.rate)
 
 
 @dataclass(frozen=True)
-class RobotOptions(NodeOptions):
+class CameraOptions(NodeOptions):
+    """Options of every graph with a camera."""
+
+    compose: bool = _option(True, 'run camera and inference in one process, frames in memory')
+    source: str = _option(
+        '', "camera: index, device, URL, video file, folder of images or 'synthetic'"
+    )
+    rate: str = _option(
+        '', 'frames/s asked of the camera; of a replay: times as fast as it was recorded'
+    )
+
+    def __post_init__(self) -> None:
+        """Raise InvalidValueError for a rate that is none, too."""
+        super().__post_init__()
+        if self.rate:
+            _check_number('rate', self.rate, 'a number of frames/s above 0')
+
+
+@dataclass(frozen=True)
+class RobotOptions(CameraOptions):
     """Options of the robot's graph."""
 
     camera: bool = _option(True, "start camera_node; false: the robot's own publishes image_topic")
@@ -115,12 +127,34 @@ class EdgeOptions(RespawnOptions):
 
 
 @dataclass(frozen=True)
-class DemoOptions(NodeOptions):
+class DemoOptions(CameraOptions):
     """Options of robot, shaped link and edge server on one machine."""
 
     trace: str = _option('', 'uplink over time: csv file of time_s,rate_bps, or a rate in bit/s')
     edge_port: int = _option(8001, 'port of the edge server')
     link_port: int = _option(8002, 'port of the shaped link that leads to it')
+
+
+@dataclass(frozen=True)
+class ReplayOptions(NodeOptions):
+    """Options of the robot's nodes on the images of a bag."""
+
+    use_sim_time: bool = _option(True, 'take the time from /clock, which the player publishes')
+    bag: str = _option('', 'bag to replay: its folder, or its .mcap, .db3 or .bag file')
+    image_topic: str = _option('', 'topic of the images in the bag; empty: the only one')
+    server: str = _option('', 'inference server, host:port')
+    rate: str = _option('1', 'times as fast as it was recorded')
+    loop: bool = _option(False, 'begin the bag again at its end; false: the graph ends with it')
+    start: str = _option('', 'begin so many seconds into the bag')
+    duration: str = _option('', 'seconds of the bag to play')
+    topics: str = _option('', 'topics to play besides the images, separated by commas')
+
+    def __post_init__(self) -> None:
+        """Raise InvalidValueError for what is no number, too."""
+        super().__post_init__()
+        for name in ('rate', 'start', 'duration'):
+            if text := getattr(self, name):
+                _check_number(name, text, 'a number above 0')
 
 
 OptionsType = TypeVar('OptionsType', bound=RespawnOptions)
@@ -144,10 +178,10 @@ def parse_options(options_type: type[OptionsType], texts: Mapping[str, str | boo
     return options_type(**values)
 
 
-def _check_rate(text: str) -> None:
+def _check_number(name: str, text: str, allowed: str) -> None:
     try:
-        good = float(text) > 0
+        good = 0.0 < float(text) < float('inf')
     except ValueError:
         good = False
     if not good:
-        raise InvalidValueError('rate', text, 'a number of frames/s above 0')
+        raise InvalidValueError(name, text, allowed)

@@ -14,7 +14,7 @@ from types import TracebackType
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.graph.commands import process_command
 from visionscaling_ros.graph.dds_profile import dds_environment
-from visionscaling_ros.graph.descriptions import ProcessDescription
+from visionscaling_ros.graph.descriptions import ProcessDescription, ProgramDescription
 from visionscaling_ros.graph.supervised_process import SupervisedProcess
 
 # How long a process may take to end after each signal; then comes the next.
@@ -101,7 +101,7 @@ class ProcessRunner:
         process.start()
 
     def wait(self, stop: threading.Event | None = None) -> int:
-        """Wait until all processes ended for good, or until ``stop`` is set.
+        """Wait until all processes ended for good, or one that ends the graph, or for ``stop``.
 
         Returns the exit status for the caller: 0, or 1 when a process failed.
         """
@@ -109,6 +109,10 @@ class ProcessRunner:
         while not stop.wait(WAIT_PERIOD_S):
             if not any(process.is_supervised for process in self._processes.values()):
                 return int(any(process.returncode for process in self._processes.values()))
+            for name, description in self._descriptions.items():
+                process = self._processes[name]
+                if _ends_graph(description) and not process.is_supervised:
+                    return int(bool(process.returncode))
         return 0
 
     def stop(self) -> None:
@@ -129,6 +133,10 @@ class ProcessRunner:
             on_line,
             respawn=description.respawn,
         )
+
+
+def _ends_graph(description: ProcessDescription) -> bool:
+    return isinstance(description, ProgramDescription) and description.ends_graph
 
 
 def _stop(processes: Sequence[SupervisedProcess]) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from visionscaling_ros import msg
 from visionscaling_ros.datatypes import Detections, ImageArray
+from visionscaling_ros.message_reading import msg_to_decision, stamp_to_ns
 from visionscaling_ros.nodes import topics
 from visionscaling_ros.nodes.accuracy_source import AccuracySource
-from visionscaling_ros.nodes.conversions import msg_to_decision, stamp_to_ns
+from visionscaling_ros.nodes.debug_image import DebugImage
 from visionscaling_ros.nodes.frame_encoder import FrameEncoder
 from visionscaling_ros.nodes.image_input import ImageInput
 from visionscaling_ros.nodes.inference_files import catalog_of, profile_of
@@ -48,6 +49,7 @@ class InferenceNode(ManagedNode):
         self._accuracy: AccuracySource | None = None
         self._shelf: ModelShelf | None = None
         self._output: InferenceOutput
+        self._debug_image: DebugImage
         self._encode: FrameEncoder
         self._decision_s = float('-inf')
         self._link_s = float('-inf')
@@ -119,6 +121,7 @@ class InferenceNode(ManagedNode):
         self.get_logger().info(f'{len(self._shelf.costs.points())} operating points ready')
         self._clock_known = False
         self._output = InferenceOutput(self)
+        self._debug_image = DebugImage(self)
         for message_type, topic, callback, qos in (
             (msg.SlotDecision, topics.SLOT_DECISION, self._on_decision, topics.DECISION_QOS),
             (msg.GpuState, topics.GPU_STATE, self._on_gpu_state, topics.STATE_QOS),
@@ -171,6 +174,7 @@ class InferenceNode(ManagedNode):
         if self._dispatcher is not None:
             self._dispatcher.stop()
             self._publish_state()
+        self._debug_image.stop()
         if self._accuracy is not None:
             self._accuracy.stop()
         self._input = self._dispatcher = self._accuracy = None
@@ -198,6 +202,7 @@ class InferenceNode(ManagedNode):
             return ERROR, 'not working', {}
         books = self._dispatcher.snapshot()
         values = {**describe_books(books), 'lost_in_transport': self._lost}
+        values['debug_images'] = self._debug_image.made
         values |= {**describe_models(self._shelf), **self._accuracy.describe()}
         if self._refused_decision:
             return ERROR, self._refused_decision, values
@@ -287,6 +292,9 @@ class InferenceNode(ManagedNode):
         if fate.processed and self._accuracy is not None:
             self._accuracy.add_result(fate)
         self._output.publish_fate(fate)
+        dispatcher = self._dispatcher
+        if dispatcher is not None:
+            self._debug_image.take(fate, fallback=dispatcher.fallback)
 
     def _tick(self) -> None:
         if self._dispatcher is None:
@@ -297,6 +305,7 @@ class InferenceNode(ManagedNode):
         if now_s - self._link_s > topics.LINK_SILENCE_S:
             self._dispatcher.set_edge_available(False)
         self._dispatcher.close_overdue()
+        self._debug_image.look()
         self._follow_parameters()
         self._publish_state()
 

@@ -1,0 +1,1 @@
+"""Bags: rosbag2 files read, written and paced. No ROS."""
