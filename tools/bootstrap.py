@@ -127,7 +127,9 @@ def environment(ros: str) -> dict[str, str]:
 
 def prepare_venv(ros: str) -> str:
     """Install all requirements into ``.venv``; returns what went into it."""
-    names = ['base', 'build', 'dev'] if ros else ['ros-jazzy', 'base', 'build', 'dev']
+    names = ['base', 'review', 'build', 'dev']
+    if not ros:
+        names.insert(0, 'ros-jazzy')
     files = [ROOT / 'requirements' / f'{name}.txt' for name in names]
     constraints = ROOT / 'requirements' / 'constraints.txt'
     interpreter = f'Python {sys.version.split()[0]} of {sys.base_prefix}, {ros or "wheels"}, {VENV}'

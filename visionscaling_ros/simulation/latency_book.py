@@ -25,6 +25,10 @@ class LatencyBook:
         self.latency_s: list[float] = []
         self.frames: list[float] = []
         self._slot_s = slot_s
+        self.use_points(points)
+
+    def use_points(self, points: tuple[OperatingPoint, ...]) -> None:
+        """What frames take from now on."""
         self._upload_bits = [p.upload_bits for p in points]
         self._server_s = [p.server_time_s for p in points]
         self._encode_s = [ENCODE_S_PER_MPX * 1e-6 * p.input_size_px**2 for p in points]
@@ -53,7 +57,7 @@ class LatencyBook:
         return mean_s + wait_s, longest_s
 
     def edge(
-        self, offered: Rates, *, carried: float, rate_bps: float, share: float
+        self, offered: Rates, *, carried: float, rate_bps: float, share: float, rtt_s: float
     ) -> tuple[float, float]:
         """Mean and largest latency of the offloaded frames that got through [s]; NaN for none.
 
@@ -70,7 +74,7 @@ class LatencyBook:
         wait_s = min(queued, MOST_QUEUED) * load / offered_fps
         total = longest_s = 0.0
         for k, rate in offered:
-            latency_s = self._encode_s[k] + wait_s + self._upload_bits[k] / rate_bps + RTT_S
+            latency_s = self._encode_s[k] + wait_s + self._upload_bits[k] / rate_bps + rtt_s
             latency_s += self._server_s[k] / share
             self._write(latency_s, rate * carried)
             total += rate * latency_s

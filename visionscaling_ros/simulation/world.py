@@ -9,7 +9,7 @@ import numpy as np
 
 from visionscaling_ros.control.evaluation import slot_cost
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import Allocation, Origin, SlotDecision, SlotState
+from visionscaling_ros.datatypes import Allocation, OperatingPoint, Origin, SlotDecision, SlotState
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.simulation.assignment import Rates, assigned
 from visionscaling_ros.simulation.conditions import Conditions
@@ -55,27 +55,30 @@ class World:
         self._server_share: list[float] = conditions.server_share.tolist()
         self._latency_factor: list[float] = conditions.latency_factor.tolist()
         self._ambient_c: list[float] = conditions.ambient_c.tolist()
+        rtt_s = conditions.rtt_s
+        self._rtt_s: list[float] = [RTT_S] * len(conditions) if rtt_s is None else rtt_s.tolist()
         rng = np.random.default_rng([conditions.seed, _NOISE_STREAM])
         noise = np.exp(CAPACITY_NOISE * rng.standard_normal(len(conditions)))
         self._capacity_noise: list[float] = noise.tolist()
         self._index = {(p.model, p.input_size_px): k for k, p in enumerate(points)}
         self._levels_hz = levels_hz = device.clock_levels_hz
-        self._frame_s = [
-            [p.local_latency_s(f_hz) * b for p, b in zip(points, bias, strict=True)]
-            for f_hz in levels_hz
-        ]
+        self._bias = bias
+        self._points_of = conditions.points
+        self._use_points(points if conditions.points is None else conditions.points[0])
+        self._softness, self._edge_loss = conditions.local_softness, conditions.edge_loss
+        self._offload_slowdown = conditions.offload_slowdown
         self._dynamic_w = [conditions.power_bias * device.gpu_dynamic_power_w(f) for f in levels_hz]
-        self._idle_w = device.base_w + device.beta_w
+        self._idle_w = max(0.0, device.base_w + device.beta_w + conditions.power_offset_w)
         self._wanted_level = len(levels_hz) - 1
+        start_c = conditions.start_temperature_c
+        if start_c is None:
+            start_c = profile.thermal.steady_c(self._idle_w, float(conditions.ambient_c[0]))
         self._thermal = ThermalState(
-            profile.thermal,
-            slot_s=slot_s,
-            top_level=self._wanted_level,
-            temperature_c=profile.thermal.steady_c(self._idle_w, float(conditions.ambient_c[0])),
+            profile.thermal, slot_s=slot_s, top_level=self._wanted_level, temperature_c=start_c
         )
         self._radio = Radio(device, tail_s=device.radio_tail_s, slot_s=slot_s)
         self._drops = DropCounter(slot_s)
-        self.latencies = LatencyBook(points, slot_s)
+        self.latencies = LatencyBook(self._points, slot_s)
         self._known_capacity_bps = math.nan
         self._capacity_age_s = math.inf
         self._constraint_sum = 0.0
@@ -91,14 +94,17 @@ class World:
             gpu_frequency_hz=self._levels_hz[self._wanted_level],
             gpu_utilization=0.0,
             gpu_temperature_c=self._thermal.temperature_c,
-            rtt_s=RTT_S,
+            rtt_s=self._rtt_s[0],
             server_share=self._server_share[0],
             edge_reachable=self._capacity_bps[0] >= REACHABLE_BPS,
-            operating_points=self._profile.points,
+            operating_points=self._points,
         )
 
     def step(self, decision: SlotDecision, slot: int) -> SlotState:
         """Slot ``slot`` (0 to T - 1, in order) under a decision; returns what a robot would."""
+        if self._points_of is not None and self._points_of[slot] is not self._points:
+            self._use_points(self._points_of[slot])
+            self.latencies.use_points(self._points)
         arrival_fps = self._arrival_fps[slot]
         capacity_bps = self._capacity_bps[slot]
         share = self._server_share[slot]
@@ -107,10 +113,12 @@ class World:
         level = self._clock_level(decision.gpu_frequency_hz)
         frame_s, factor = self._frame_s[level], self._latency_factor[slot]
         rate_bps = min(capacity_bps, _ceiling_bps(decision)) if reachable else 0.0
-        carried, sent_bps = self._carried(edge, rate_bps, share)
+        carried, sent_bps, served = self._carried(edge, rate_bps, share)
+        if self._offload_slowdown > 0.0:
+            factor *= math.exp(self._offload_slowdown * served)
 
         wanted = factor * sum([rate * frame_s[k] for k, rate in local])
-        kept = 1.0 if wanted <= 1.0 else 1.0 / wanted
+        kept = _kept(wanted, self._softness)
         busy = wanted * kept
         ran: dict[int, float] = {}
         for k, rate in local:
@@ -139,7 +147,7 @@ class World:
             ran.items(), frame_s, factor, busy=busy, ran_fps=local_fps, offered_fps=offered_fps
         )
         edge_mean_s, edge_longest_s = self.latencies.edge(
-            edge, carried=carried, rate_bps=rate_bps, share=share
+            edge, carried=carried, rate_bps=rate_bps, share=share, rtt_s=self._rtt_s[slot]
         )
 
         power_w = self._idle_w + busy * self._dynamic_w[level] + self._radio.power_w(sent_bps)
@@ -169,7 +177,7 @@ class World:
             uplink_throughput_bps=sent_bps,
             uplink_capacity_bps=self._known_capacity_bps,
             uplink_capacity_age_s=self._capacity_age_s,
-            rtt_s=RTT_S if reachable else math.nan,
+            rtt_s=self._rtt_s[slot] if reachable else math.nan,
             server_share=share if reachable else math.nan,
             edge_reachable=reachable,
             achieved_map=accuracy_sum / processed_fps if processed_fps > 0.0 else math.nan,
@@ -177,8 +185,18 @@ class World:
             constraint=constraint,
             cumulative_fit=max(self._constraint_sum, 0.0),
             processed=processed,
-            operating_points=self._profile.points,
+            operating_points=self._points,
         )
+
+    def _use_points(self, points: tuple[OperatingPoint, ...]) -> None:
+        """What the configurations cost from now on."""
+        if len(points) != len(self._bias):
+            raise InvalidValueError('points of a slot', len(points), f'{len(self._bias)} of them')
+        self._points = points
+        self._frame_s = [
+            [p.local_latency_s(f_hz) * b for p, b in zip(points, self._bias, strict=True)]
+            for f_hz in self._levels_hz
+        ]
 
     def _clock_level(self, wanted_hz: float) -> int:
         """Index of the clock it runs at: rounded up to a level, held down while it is hot."""
@@ -187,11 +205,11 @@ class World:
             self._wanted_level = min(above, len(self._levels_hz) - 1)
         return min(self._wanted_level, self._thermal.highest_level)
 
-    def _carried(self, edge: Rates, rate_bps: float, share: float) -> tuple[float, float]:
-        """Part of the offloaded frames that gets through, and what is sent [bit/s]."""
+    def _carried(self, edge: Rates, rate_bps: float, share: float) -> tuple[float, float, float]:
+        """Part of the offloaded frames that gets through, what is sent [bit/s], server's time."""
         if not edge:
-            return 1.0, 0.0
-        points = self._profile.points
+            return 1.0, 0.0, 0.0
+        points = self._points
         need_bps = sum([rate * points[k].upload_bits for k, rate in edge])
         need_share = sum([rate * points[k].server_time_s for k, rate in edge])
         carried = 1.0 if rate_bps > 0.0 and share > 0.0 else 0.0
@@ -199,13 +217,14 @@ class World:
             carried = rate_bps / need_bps
         if need_share > share:
             carried = min(carried, share / need_share)
-        return carried, carried * need_bps
+        carried *= 1.0 - self._edge_loss
+        return carried, carried * need_bps, carried * need_share
 
     def _processed(
         self, ran: dict[int, float], edge: Rates, carried: float
     ) -> tuple[tuple[Allocation, ...], float]:
         """What ran where, and the sum of its rates times accuracies [mAP frames/s]."""
-        points = self._profile.points
+        points = self._points
         accuracy_sum = 0.0
         processed = []
         for k, rate in ran.items():
@@ -232,3 +251,16 @@ class World:
 def _ceiling_bps(decision: SlotDecision) -> float:
     """Ceiling on the uplink rate [bit/s]; inf where the decision sets none."""
     return decision.tx_rate_bps if decision.tx_rate_bps > 0.0 else math.inf
+
+
+def _kept(wanted: float, softness: float) -> float:
+    """Part of the local frames that run where so much busy share is wanted, 0 to more than 1.
+
+    ``(1 + wanted^n)^(-1/n)`` with n = 1 / softness; softness 0: the least of 1 and 1 / wanted.
+    """
+    fluid = 1.0 if wanted <= 1.0 else 1.0 / wanted
+    if softness <= 0.0 or wanted <= 0.0:
+        return fluid
+    # the same with the larger of the two taken out, so that no power overflows
+    ratio = min(wanted, 1.0 / wanted)
+    return float(fluid * (1.0 + ratio ** (1.0 / softness)) ** -softness)

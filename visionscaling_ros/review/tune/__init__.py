@@ -1,0 +1,1 @@
+"""Searches settings that meet what is asked, on models of recorded runs."""
