@@ -9,14 +9,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / 'visionscaling_ros'
 ROS = {'rclpy', 'std_msgs', 'sensor_msgs', 'diagnostic_msgs', 'lifecycle_msgs', 'rcl_interfaces'}
-SHARED = {'datatypes', 'errors', 'fields', 'json_file', 'whole_file'}
+SHARED = {
+    'datatypes', 'errors', 'fields', 'installed', 'json_file', 'message_reading', 'whole_file',
+}  # fmt: skip
 MAY_IMPORT = {
     'control': set(),
     'vision': set(),
     'edge': set(),
     'hardware': set(),
     'pipeline': set(),
-    'graph': set(),
+    'graph': {'bags'},
+    'bags': set(),
+    'watch': {'control'},
+    'review': {'control', 'simulation', 'bags', 'watch'},
     'simulation': {'control', 'vision', 'edge', 'hardware'},
     'demo': {'vision'},
     'profiling': {'vision', 'hardware', 'simulation'},

@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from visionscaling_ros.errors import VisionScalingError
 
+PIPE_CLOSED = 141  # as shells tell of a program that SIGPIPE ended
 ROS_MODULES = ('rclpy', 'visionscaling_ros.msg', 'rcl_interfaces', 'sensor_msgs')
 # subcommand -> module in this package
 COMMANDS = {
     'up': 'up',
     'demo': 'demo',
+    'top': 'top',
+    'layouts': 'layouts',
+    'record': 'record',
+    'replay': 'replay',
+    'redecide': 'redecide',
+    'whatif': 'whatif',
+    'tune': 'tune',
+    'report': 'report',
     'edge-server': 'edge_server',
     'link': 'link',
     'train': 'train',
@@ -39,6 +49,7 @@ COMMANDS = {
     'clocks': 'clocks',
     'clock-kills': 'clock_kills',
     'bench-hardware': 'bench_hardware',
+    'bench-record': 'bench_record',
 }
 
 
@@ -62,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(namespace.run(namespace))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # who read it, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except VisionScalingError as error:
         print(f'visionscaling: {error}', file=sys.stderr)
         return 2

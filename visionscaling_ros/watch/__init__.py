@@ -1,0 +1,1 @@
+"""What people watch of running robots. No ROS."""
