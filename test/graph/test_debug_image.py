@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from graph_harness import Graph, private_graph
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from visionscaling_ros.msg import Detection, FrameResult, InferenceState, LinkState
@@ -43,7 +44,7 @@ TIMEOUT_S = 30.0
 class Robot:
     """inference_node, and the test as its camera, controller and edge."""
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.observer = graph.observer
         create = self.observer.advertise
         self._images = create(Image, topics.IMAGE_RAW, topics.IMAGE_PUBLISHER_QOS)
@@ -91,6 +92,26 @@ class Robot:
 
         self.observer.every(0.02, answer)
 
+    def run_here(self) -> None:
+        """Decide that every frame is processed on the robot, and wait until that is so."""
+        self.decide(Allocation('vsdet_n', SIZE_PX, Origin.LOCAL, 1.0 / FRAME_PERIOD_S))
+        self.results.clear()
+        self.results.wait(lambda m: m.status == m.STATUS_PROCESSED and m.origin == Origin.LOCAL)
+
+    def images_made_unheard(self) -> int:
+        """How many were made, once it is no more of them while frames come."""
+        deadline_s = time.monotonic() + TIMEOUT_S
+        before, made = -1, self.images_made()
+        while made > before:
+            assert time.monotonic() < deadline_s, f'{made} images and more for nobody'
+            self.pass_frames()
+            before, made = made, self.images_made()
+        return made
+
+    def pass_frames(self) -> None:
+        before = self.state(lambda state: True).arrived
+        self.state(lambda state: state.arrived >= before + 5)
+
     def images_made(self, at_least: int = 0) -> int:
         """As diagnostics tell it, once it is so many."""
         made = -1
@@ -105,8 +126,14 @@ class Robot:
         return made
 
 
-@pytest.fixture
-def robot(graph: Any) -> Robot:
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    with private_graph(tmp_path_factory.mktemp('graph')) as private:
+        yield private
+
+
+@pytest.fixture(scope='module')
+def robot(graph: Graph) -> Robot:
     return Robot(graph)
 
 
@@ -119,19 +146,15 @@ def result_of(robot: Robot, image: Any) -> FrameResult:
 
 
 def test_nothing_is_drawn_while_nobody_listens(robot: Robot) -> None:
-    robot.state(lambda state: state.processed_local >= 3)
-    assert robot.images_made() == 0
+    robot.run_here()
+    made = robot.images_made_unheard()
     robot.observer.wait_for(TOPIC, Image, qos=BEST_EFFORT)  # listens until it has one
-    made = robot.images_made(at_least=1)
-    before = robot.state(lambda state: True).arrived
-    robot.state(lambda state: state.arrived >= before + 5)  # it has seen by now that nobody does
-    made = robot.images_made()
-    before = robot.state(lambda state: True).arrived
-    robot.state(lambda state: state.arrived >= before + 5)
-    assert robot.images_made() == made
+    robot.images_made(at_least=made + 1)
+    robot.images_made_unheard()
 
 
 def test_local_frames_show_their_boxes_on_the_image_they_are_of(robot: Robot) -> None:
+    robot.run_here()
     image = robot.observer.wait_for(TOPIC, Image, qos=topics.IMAGE_PUBLISHER_QOS)
     assert (image.width, image.height, image.encoding) == (320, 240, 'bgr8')
     assert image.header.frame_id == 'camera'
@@ -191,7 +214,7 @@ class Bare(ManagedNode):
 
 
 @pytest.fixture
-def bare(graph: Any) -> Iterator[Bare]:
+def bare(graph: Graph) -> Iterator[Bare]:
     rclpy.init()
     node = Bare()
     node.start()
@@ -203,7 +226,7 @@ def bare(graph: Any) -> Iterator[Bare]:
         rclpy.shutdown()
 
 
-def test_no_frame_is_decoded_or_kept_before_someone_listens(graph: Any, bare: Bare) -> None:
+def test_no_frame_is_decoded_or_kept_before_someone_listens(graph: Graph, bare: Bare) -> None:
     decoded = threading.Event()
 
     def fate() -> tuple[FrameFate, weakref.ref[Any]]:

@@ -7,20 +7,23 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
+from graph_harness import TIMEOUT_S
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 from visionscaling_ros.msg import ControllerSettings, SlotState
+from waiting import until
 
 from visionscaling_ros.bags.bag_writer import BagWriter
 from visionscaling_ros.bags.topic_choice import TopicChoice
@@ -29,17 +32,8 @@ from visionscaling_ros.nodes.bag_recorder import BagRecorder
 from visionscaling_ros.nodes.listener import Listener
 
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-TIMEOUT_S = 30.0
 PUBLISH_PERIOD_S = 0.05
 RECORD = 'import sys; from visionscaling_ros.cli.main import main; sys.exit(main())'
-
-
-def until(holds: Callable[[], object], what: str) -> None:
-    """Wait until it holds: nobody tells when a subscription is matched."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, f'never: {what}'
-        threading.Event().wait(0.02)
 
 
 def read(folder: Path) -> list[tuple[str, bytes]]:
@@ -168,3 +162,35 @@ def test_a_publisher_in_place_of_another_that_offers_less_is_heard(
 
         second = speaker.run(replace)
         until(lambda: second.get_subscription_count() > 0, 'the second heard')
+
+
+def test_the_time_of_the_clock_is_taken_from_its_first_message_on(
+    graph: Any, tmp_path: Path
+) -> None:
+    publish(graph, SlotState, '/state', topics.DECISION_QOS, SlotState(slot=1))
+    bag = BagRecorder(BagWriter(tmp_path / 'bag'), TopicChoice(), use_sim_time=True)
+    with bag as recorder:
+        until(lambda: recorder.run(lambda: recorder.node.count_publishers('/state')), 'seen')
+        recorder.run(recorder.look)
+        assert not recorder.topics
+        publish(graph, Clock, '/clock', BEST_EFFORT, Clock(clock=Time(sec=100)))
+        until(lambda: '/state' in recorder.topics, 'the topic')
+        until(lambda: recorder.recording.state.messages > 3, 'its messages')
+    with AnyReader([tmp_path / 'bag']) as reader:
+        assert {log_ns for _, log_ns, _ in reader.messages()} == {100 * 10**9}
+
+
+@pytest.mark.usefixtures('graph')
+def test_who_records_is_told_when_nothing_is_heard_any_more(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def spoil() -> None:
+        raise ValueError('spoilt')
+
+    recorder = BagRecorder(BagWriter(tmp_path / 'bag'), TopicChoice(), on_end=ended.set)
+    recorder.__enter__()
+    recorder.run(lambda: recorder.node.create_timer(0.01, spoil))
+    assert ended.wait(TIMEOUT_S)
+    with pytest.raises(RuntimeError, match='spoilt'):
+        recorder.__exit__(None, None, None)
+    assert read(tmp_path / 'bag') == []

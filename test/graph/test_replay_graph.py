@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import pytest
 from graph_harness import TIMEOUT_S
 from made_bags import BEGIN_NS, COMPRESSED_IMAGE, IMAGE, write_images
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -19,6 +18,8 @@ from visionscaling_ros.message_reading import stamp_to_ns
 from visionscaling_ros.vision.catalog import built_in_catalog
 
 CLI = 'from visionscaling_ros.cli.main import main; raise SystemExit(main())'
+COUNT = 20  # images
+STAMPS_NS = {BEGIN_NS + round(number / 30 * 1e9) for number in range(COUNT)}
 RELIABLE = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -43,40 +44,45 @@ def write_parameters(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ('topic', 'kind', 'namespace', 'more'),
-    [
-        ('/front/image_color', IMAGE, '', ('--rate', '5')),
-        ('/front/jpeg', COMPRESSED_IMAGE, 'drone1', ('--loop',)),
-    ],
-)
-def test_the_robots_nodes_decide_on_the_images_of_a_bag(
-    graph: Any, tmp_path: Path, topic: str, kind: str, namespace: str, more: tuple[str, ...]
+def stamps_of(results: Any) -> set[int]:
+    return {stamp_to_ns(m.header.stamp) for m in results.messages}
+
+
+def test_the_robots_nodes_take_the_images_of_a_bag_and_end_with_it(
+    graph: Any, tmp_path: Path
 ) -> None:
-    count = 1200 if '--rate' in more else 10  # 8 s at 5x: time for many slots
-    bag = write_images(tmp_path / 'bag', {topic: kind}, count=count)
-    prefix = f'/{namespace}' if namespace else ''
-    results = graph.observer.watch(f'{prefix}/frame_result', FrameResult, RELIABLE)
-    decisions = graph.observer.watch(f'{prefix}/slot_decision', SlotDecision, RELIABLE)
+    bag = write_images(tmp_path / 'bag', {'/front/image_color': IMAGE}, count=COUNT)
+    results = graph.observer.watch('/frame_result', FrameResult, RELIABLE)
     robot = start(
         graph, 'up', 'replay', '--bag', bag, '--params-file', write_parameters(tmp_path),
-        '--namespace', namespace, *more,
+        '--rate', 5,
     )  # fmt: skip
-    processed = FrameResult.STATUS_PROCESSED
-    results.wait(lambda m: m.status == processed, 3 * TIMEOUT_S)
-    if '--loop' in more:
-        clock = graph.observer.watch('/clock', Clock, RELIABLE)
-        clock.wait(lambda _: len({stamp_to_ns(m.clock) for m in clock.messages}) > 5)
-        loops = len(results.messages) // count + 3
-        results.wait(lambda _: len(results.messages) > loops * count // 2)
-        first = decisions.wait().slot
-        decisions.wait(lambda m: m.slot >= first + 4)  # slots go on whatever the clock does
-        robot.send(signal.SIGINT)
-    else:
-        decisions.wait(lambda m: m.allocations)
+    results.wait(lambda m: m.status == FrameResult.STATUS_PROCESSED, 3 * TIMEOUT_S)
     assert robot.wait(2 * TIMEOUT_S) == 0, robot.output
-    stamps = {stamp_to_ns(m.header.stamp) for m in results.messages}
-    assert stamps <= {BEGIN_NS + round(n / 30 * 1e9) for n in range(count)}
+    assert stamps_of(results) <= STAMPS_NS
+    assert 'callback failed' not in robot.output
+
+
+def test_they_decide_in_a_loop_over_compressed_images_whatever_the_clock_does(
+    graph: Any, tmp_path: Path
+) -> None:
+    bag = write_images(tmp_path / 'bag', {'/front/jpeg': COMPRESSED_IMAGE}, count=COUNT)
+    results = graph.observer.watch('/drone1/frame_result', FrameResult, RELIABLE)
+    decisions = graph.observer.watch('/drone1/slot_decision', SlotDecision, RELIABLE)
+    clock = graph.observer.watch('/clock', Clock, RELIABLE)
+    robot = start(
+        graph, 'up', 'replay', '--bag', bag, '--params-file', write_parameters(tmp_path),
+        '--namespace', 'drone1', '--loop',
+    )  # fmt: skip
+    results.wait(lambda m: m.status == FrameResult.STATUS_PROCESSED, 3 * TIMEOUT_S)
+    clock.wait(lambda _: len({stamp_to_ns(m.clock) for m in clock.messages}) > 5)
+    loops = len(results.messages) // COUNT + 3
+    results.wait(lambda _: len(results.messages) > loops * COUNT // 2)
+    first = decisions.wait(lambda m: m.allocations).slot
+    decisions.wait(lambda m: m.slot >= first + 4)
+    robot.send(signal.SIGINT)
+    assert robot.wait(2 * TIMEOUT_S) == 0, robot.output
+    assert stamps_of(results) <= STAMPS_NS
     assert 'callback failed' not in robot.output
     slots = [m.slot for m in decisions.messages]
     assert slots == sorted(slots)

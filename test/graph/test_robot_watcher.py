@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from top_robot import Robot
 from visionscaling_ros.msg import Allocation, SlotDecision
 
@@ -60,6 +62,9 @@ def test_publishers_that_offer_less_and_messages_that_say_nothing(
     lossy = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = graph.observer.advertise(SlotDecision, '/lossy/slot_decision', lossy)
     message = SlotDecision(policy='theirs')
+    broken = graph.observer.advertise(DiagnosticArray, '/diagnostics')
+    cut_off = serialize_message(DiagnosticArray(status=[DiagnosticStatus(name='x' * 40)]))[:30]
+    graph.observer.every(0.1, lambda: broken.publish(cut_off))
     graph.observer.every(0.1, lambda: publisher.publish(message))
     assert seen(watcher, '/lossy', Condition.STARTING).namespace == '/lossy'
     assert watcher.wait_until(lambda views: views[0].decision is not None, TIMEOUT_S)

@@ -11,7 +11,7 @@ from rclpy.parameter import parameter_dict_from_yaml_file
 from visionscaling_ros.msg import ControllerSettings
 
 from visionscaling_ros.nodes.topics import DECISION_QOS
-from visionscaling_ros.review.tune.parameter_file import write_parameters
+from visionscaling_ros.review.parameter_file import write_parameters
 
 VALUES = {
     'accuracy_target_map': 0.43,

@@ -13,9 +13,15 @@ PERIOD_S = 0.2
 
 
 class Robot:
-    """A real controller and clock; what inference_node would tell comes from the test."""
+    """A real controller and clock; what inference_node would tell comes from the test.
 
-    def __init__(self, graph: Any, namespace: str, **parameters: Any) -> None:
+    :param with_clock: it has a gpu_clock_node.
+    :param parameters: of its controller.
+    """
+
+    def __init__(
+        self, graph: Any, namespace: str, *, with_clock: bool = True, **parameters: Any
+    ) -> None:
         self.graph = graph
         self.namespace = namespace
         self.parameters = parameters
@@ -24,9 +30,17 @@ class Robot:
         self.publisher = graph.observer.advertise(
             InferenceState, f'{namespace}/{topics.INFERENCE_STATE}', topics.STATE_QOS
         )
-        self.timer = graph.observer.every(PERIOD_S, self.tell)
-        graph.start('gpu_clock_node', parameters={'backend': 'emulated'}, namespace=namespace)
+        self.speak()
+        self.clocks = []
+        if with_clock:
+            clock = {'backend': 'emulated'}
+            self.clocks.append(graph.start('gpu_clock_node', parameters=clock, namespace=namespace))
         self.start_controller()
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The processes of its nodes."""
+        return [*self.clocks, self.controller]
 
     def start_controller(self) -> None:
         self.controller = self.graph.start(
@@ -34,6 +48,10 @@ class Robot:
             parameters={'slot_duration_s': 0.5, **self.parameters},
             namespace=self.namespace,
         )
+
+    def speak(self) -> None:
+        """What inference_node would tell is told from now on."""
+        self.timer = self.graph.observer.every(PERIOD_S, self.tell)
 
     def tell(self) -> None:
         self.arrived += FRAMES_PER_MESSAGE

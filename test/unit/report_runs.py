@@ -37,7 +37,7 @@ def state(slot: int, **fields: Any) -> SlotState:
     """30 frames/s of which 15 are run here and 10 at the edge; of that slot."""
     usual: dict[str, Any] = {
         'duration_s': 1.0,
-        'policy': 'visionscaling_meta',
+        'policy': 'visionscaling_meta' if slot else '',
         'arrival_fps': 30.0,
         'processed_local_fps': 15.0,
         'processed_edge_fps': 10.0,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.storage_mcap import McapReader
 
 from visionscaling_ros.bags.bag_writer import BagWriter
@@ -17,6 +22,7 @@ from visionscaling_ros.bags.topic_choice import COMPRESSED_IMAGE, IMAGE, TopicCh
 from visionscaling_ros.cli.record import absolute, size_bytes
 from visionscaling_ros.errors import InvalidValueError
 
+MIB = 2**20
 STRING = 'std_msgs/msg/String'
 STATE = 'visionscaling_ros/msg/SlotState'
 GRAPH = {
@@ -107,6 +113,127 @@ def test_a_closed_queue_wakes_who_waits_and_takes_no_more() -> None:
     assert (taken, queue.take(0.0)) == ([[]], [])
 
 
+def test_what_is_taken_at_once_is_little_and_the_rest_is_taken_without_a_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr('visionscaling_ros.bags.message_queue.TAKEN_BYTES', 25)
+    queue: MessageQueue[str] = MessageQueue(1000)
+    for number in range(6):
+        queue.put(Queued(number, 'any', bytes(10)), is_image=bool(number % 2))
+    taken = [[message.log_ns for message in queue.take(0.0)], []]
+    assert not queue.drained
+    taken[1] = [message.log_ns for message in queue.take(600.0)]
+    assert taken == [[0, 1, 2], [3, 4, 5]]
+    queue.close()
+    assert queue.drained
+
+
+class FrozenDisk:
+    """A disk of its own that lets nobody write until it thaws, which it also does with us."""
+
+    def __init__(self, folder: Path) -> None:
+        image, self.path = folder / 'disk', folder / 'mounted'
+        with image.open('wb') as file:
+            file.truncate(64 * MIB)
+        self.path.mkdir()
+        _run('mkfs.ext4', '-q', str(image))
+        _run('mount', '-o', 'loop', str(image), str(self.path))
+
+    def freeze(self) -> None:
+        words = 'fsfreeze --freeze "$0" && echo frozen && read -r end; fsfreeze --unfreeze "$0"'
+        self._frozen = subprocess.Popen(
+            ['sh', '-c', words, str(self.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._frozen.stdout is not None
+        assert self._frozen.stdout.readline() == b'frozen\n'
+
+    def thaw(self) -> None:
+        self._frozen.communicate()
+
+    def close(self) -> None:
+        _run('umount', str(self.path))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+class SlowDisk(FrozenDisk):
+    """The same where nobody may mount a disk: the writer waits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        self.may_write = threading.Event()
+
+    def freeze(self) -> None:
+        self.may_write.clear()
+
+    def thaw(self) -> None:
+        self.may_write.set()
+
+    def close(self) -> None:
+        pass
+
+    def writer(self, path: Path, storage: str) -> BagWriter:
+        may_write = self.may_write
+
+        class SlowWriter(BagWriter):
+            def write(self, topic: Any, log_ns: int, data: bytes | memoryview) -> None:
+                may_write.wait()
+                super().write(topic, log_ns, data)
+
+        self.may_write.set()
+        return SlowWriter(path, storage)
+
+
+@pytest.fixture(params=[FrozenDisk, SlowDisk])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FrozenDisk]:
+    try:
+        disk = request.param(tmp_path)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('only root may mount a disk')
+    yield disk
+    disk.close()
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_disk_that_stands_still_costs_images_only_and_they_are_counted(
+    disk: FrozenDisk, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('visionscaling_ros.bags.message_queue.TAKEN_BYTES', 2 * MIB)
+    make = disk.writer if isinstance(disk, SlowDisk) else BagWriter
+    count, queue_bytes, image = 100, 8 * MIB, bytes(MIB // 2)
+    recording = Recording(make(disk.path / 'bag', storage), queue_bytes=queue_bytes)
+    words, images = (recording.add_topic(f'/{t}', t, []) for t in (STRING, IMAGE))
+    recording.put(words, 0, bytes(8))
+    disk.freeze()
+    try:
+        for number in range(1, count):
+            recording.put(images, number * HOLD_NS, image)
+            recording.put(words, number * HOLD_NS + 1, bytes(8))
+            threading.Event().wait(0.001)  # so that some are taken before it stands still
+        dropped = recording.state.dropped
+    finally:
+        disk.thaw()
+    recording.close()
+    kept = count - 1 - dropped
+    assert not recording.failed
+    assert {row.topic: (row.messages, row.dropped) for row in recording.summary()} == {
+        f'/{STRING}': (count, 0),
+        f'/{IMAGE}': (kept, dropped),
+    }
+    # in the queue, taken, and on their way from the writer to the disk
+    assert queue_bytes - len(image) <= kept * len(image) <= queue_bytes + (2 + 8 + 2) * MIB
+    with Reader(disk.path / 'bag') as reader:
+        times_ns = {c.topic: [] for c in reader.connections}
+        for connection, log_ns, _ in reader.messages():
+            times_ns[connection.topic].append(log_ns)
+    assert len(times_ns[f'/{STRING}']) == count
+    assert len(times_ns[f'/{IMAGE}']) == kept
+    newest = range(count - queue_bytes // len(image) + 1, count)
+    assert set(times_ns[f'/{IMAGE}']) >= {number * HOLD_NS for number in newest}
+
+
 def test_messages_are_in_the_file_in_the_order_of_their_reception(tmp_path: Path) -> None:
     recording = Recording(BagWriter(tmp_path / 'bag'), queue_bytes=10**6)
     words, images = (recording.add_topic(f'/{t}', t, []) for t in (STRING, IMAGE))
@@ -178,3 +305,15 @@ def test_a_size_that_is_none_is_refused(words: str) -> None:
 
 def test_a_topic_may_lack_its_first_slash() -> None:
     assert [absolute(p) for p in ('tf', '/tf', '*/tf')] == ['/tf', '/tf', '*/tf']
+
+
+def test_what_is_the_last_for_a_while_is_written_before_the_end(tmp_path: Path) -> None:
+    recording = Recording(BagWriter(tmp_path / 'bag'), queue_bytes=10**6)
+    words = recording.add_topic('/words', STRING, [])
+    for number in range(3):
+        recording.put(words, 10**9 + number, b'word')
+    deadline_s = time.monotonic() + 60.0
+    while recording.state.messages < 3:
+        assert time.monotonic() < deadline_s
+        threading.Event().wait(0.02)
+    recording.close()

@@ -42,6 +42,7 @@ def test_the_nodes_take_the_images_of_the_bag_and_its_time(tmp_path: Path) -> No
     assert words_after(words, '--topics') == ['/front/image']
     assert (words_after(words, '--rate'), words_after(words, '--start')) == (['2'], ['0.5'])
     assert '--clock' in words
+    assert words_after(words, '--wait-topics') == ['/front/image']
     assert not {'--remap', '--loop', '--duration'} & set(words)
 
 
@@ -84,6 +85,7 @@ def test_what_cannot_be_replayed_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InvalidValueError) as caught:
             replay_graph(options)
         assert said in str(caught.value)
+    assert ReplayOptions(start='0').start == '0'
     for name in ('rate', 'start', 'duration'):
         with pytest.raises(InvalidValueError, match=name):
             ReplayOptions(**{name: '-1'})

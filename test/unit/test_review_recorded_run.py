@@ -93,6 +93,33 @@ def test_a_controller_that_was_started_again_made_two_runs(tmp_path: Path) -> No
     assert all(run.from_start for run in runs)
 
 
+def test_settings_heard_twice_by_a_recorder_that_subscribed_anew_end_no_run(tmp_path: Path) -> None:
+    def again(messages: list[BagMessage]) -> list[BagMessage]:
+        heard = replace(messages[0], log_ns=messages[15].log_ns)
+        return [*messages[:16], heard, *messages[16:]]
+
+    whole = write_run(tmp_path / 'whole', slots=20)
+    (run,) = read_runs(copied(whole, tmp_path / 'again', again))
+    assert len(run.slots) == 20
+    assert run.from_start
+    assert len(run.settings) == 1
+
+
+def test_slots_before_the_first_settings_in_the_bag_are_left_out_and_counted(
+    tmp_path: Path,
+) -> None:
+    def without_the_first(messages: list[BagMessage]) -> list[BagMessage]:
+        return messages[1:]
+
+    changes = {12: ControlSettings(accuracy_target_map=0.3)}
+    whole = write_run(tmp_path / 'whole', slots=20, changes=changes)
+    (run,) = read_runs(copied(whole, tmp_path / 'cut', without_the_first))
+    assert [slot.state.slot for slot in run.slots] == list(range(12, 20))
+    assert run.untold_slots == 12
+    assert run.skipped == {}
+    assert not run.from_start
+
+
 def test_settings_of_a_controller_that_never_ended_a_slot_are_not_those_of_the_next(
     tmp_path: Path,
 ) -> None:

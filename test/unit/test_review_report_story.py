@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from report_runs import (
+    LARGE,
     POINTS,
+    SMALL,
     decision,
     make_run,
     nothing_measured,
@@ -173,6 +175,56 @@ def test_gaps_and_what_could_not_be_read_are_noted() -> None:
     assert 'For 1 slot there is no decision in the bag.' in told
     whole = make_run([state(n) for n in range(3)])  # none is decided for the first slot of a run
     assert notes(view_of(whole)) == []
+
+
+def test_waiting_for_the_first_frame_is_not_a_decision_lost() -> None:
+    idle = {'policy': '', 'arrival_fps': 0.0, 'processed_local_fps': 0.0, 'processed': ()}
+    run = make_run([state(0, **idle), *[state(n) for n in range(1, 4)]])
+    slots = (*[run.slots[0]] * 3, *run.slots[1:])
+    told = ' '.join(notes(view_of(dataclasses.replace(run, slots=slots, untold_slots=2))))
+    assert 'In 3 slots nothing had been decided yet.' in told
+    assert '2 slots were left out: the settings in force in them are not in the bag.' in told
+    assert 'no decision in the bag' not in told
+
+
+def test_the_same_plan_all_along_says_nothing_of_rates() -> None:
+    others = decision(2, allocations=(Allocation('large', 640, Origin.LOCAL, 9.0), SMALL))
+    run = make_run([state(n) for n in range(4)], decisions={2: others})
+    same = 'Configurations, places and the GPU clock stayed the same in all of 3 decisions.'
+    assert same in words(run)
+    assert 'One decision is in the bag.' in words(make_run([state(4)]))
+
+
+def test_what_processed_a_few_frames_is_not_left_out() -> None:
+    few = tuple(
+        dataclasses.replace(used, rate_fps=rate_fps)
+        for used, rate_fps in ((LARGE, 24.95), (SMALL, 0.05))
+    )
+    text = words(make_run([state(n, processed=few) for n in range(20)]))
+    assert 'All were processed' not in text
+    assert '2 configurations were used' in text
+
+
+def test_a_target_out_of_reach_is_not_held_against_the_run() -> None:
+    for feasible in (True, False):
+        beliefs = dataclasses.replace(state(1).beliefs, target_feasible=feasible)
+        slots = [state(n, cumulative_fit=9.0, beliefs=beliefs) for n in range(12)]
+        assert ('which they may not' in words(make_run(slots))) is feasible
+
+
+def test_of_many_changes_the_first_are_told() -> None:
+    told = [settings(n + 1, accuracy_target_map=0.3 + n / 100) for n in range(30)]
+    text = words(make_run([state(n, settings_version=n + 1) for n in range(30)], told=told))
+    assert 'with targets of 0.3 to 0.59 mAP.' in text
+    assert text.count('Settings were changed at') == 6
+    assert 'After that they were changed 23 times more.' in text
+
+
+def test_power_is_compared_where_it_was_expected() -> None:
+    slots = [state(n, power_w=4.0 if n < 5 else 10.0) for n in range(10)]
+    run = make_run(slots, decisions=dict.fromkeys(range(5)))
+    told = 'It took 7 W on average, where 9.5 W were expected in slots that took 10 W.'
+    assert told in words(run)
 
 
 def test_a_clock_that_went_back_is_noted_and_time_goes_on() -> None:

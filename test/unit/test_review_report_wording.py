@@ -39,7 +39,8 @@ def test_a_number_in_words_is_that_number(value: float) -> None:
 
 @pytest.mark.parametrize(
     ('seconds', 'text'),
-    [(0.4, '0 s'), (31.2, '31 s'), (119.0, '119 s'), (120.0, '2 min'), (725.0, '12 min 5 s'),
+    [(0.0, '0 s'), (0.01, '0.1 s'), (0.4, '0.4 s'), (1.0004, '1 s'), (9.96, '10 s'),
+     (31.2, '31 s'), (119.0, '119 s'), (120.0, '2 min'), (725.0, '12 min 5 s'),
      (3600.0, '1 h'), (3661.0, '1 h 1 min 1 s')],
 )  # fmt: skip
 def test_moments_are_in_the_units_people_use(seconds: float, text: str) -> None:

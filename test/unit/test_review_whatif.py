@@ -26,7 +26,8 @@ from visionscaling_ros.review.whatif.run_conditions import RunConditions, points
 from visionscaling_ros.review.whatif.run_model import fit_model
 from visionscaling_ros.review.whatif.run_slots import RunSlots, run_slots
 from visionscaling_ros.review.whatif.thermal_fit import fit_heat
-from visionscaling_ros.review.whatif.what_if import NO_UPLINK, what_if
+from visionscaling_ros.review.whatif.trust import NO_UPLINK, UNKNOWN
+from visionscaling_ros.review.whatif.what_if import what_if
 from visionscaling_ros.simulation.profile import load_profile
 
 META, SLOTS = 'visionscaling_meta', 80
@@ -121,21 +122,21 @@ def test_a_server_on_the_same_machine_is_told_from_a_slow_robot(slowdown):
 
 
 def test_a_thermal_model_is_fitted_where_the_temperatures_tell_one():
-    power_w = np.where(np.arange(400) // 60 % 2, 25.0, 10.0)
+    power_w, all_400 = np.where(np.arange(400) // 60 % 2, 25.0, 10.0), np.ones(400, np.bool_)
     temperature_c = [40.0]
     kept = math.exp(-1.0 / 40.0)
     for watt in power_w[1:]:
         end_c = 20.0 + 1.5 * watt
         temperature_c.append(end_c + (temperature_c[-1] - end_c) * kept)
-    heat = fit_heat(np.array(temperature_c), power_w, 1.0)
+    heat = fit_heat(np.array(temperature_c), power_w, 1.0, all_400)
     assert heat is not None
     assert heat.thermal.resistance_c_per_w == pytest.approx(1.5, rel=0.01)
     assert heat.thermal.time_constant_s == pytest.approx(40.0, rel=0.02)
     assert heat.ambient_c == pytest.approx(20.0, abs=0.5)
     noise = np.random.default_rng(0).normal(40.0, 4.0, 400)
-    assert fit_heat(noise, power_w, 1.0) is None
-    assert fit_heat(np.full(400, 40.0), power_w, 1.0) is None
-    assert fit_heat(np.full(400, np.nan), power_w, 1.0) is None
+    assert fit_heat(noise, power_w, 1.0, all_400) is None
+    assert fit_heat(np.full(400, 40.0), power_w, 1.0, all_400) is None
+    assert fit_heat(np.full(400, np.nan), power_w, 1.0, all_400) is None
 
 
 # ---- that it tells how wrong it is
@@ -166,8 +167,9 @@ def test_slots_left_out_have_no_say_in_the_model(recorded):
 def test_a_run_the_model_is_right_about_has_a_small_error(recorded):
     slots = recorded()
     error = left_out_error(
-        slots, slots.settings, stretches(len(slots)), np.zeros(len(slots)), of='', seed=0
-    )
+        slots, slots.settings, stretches(every(slots)), np.zeros(len(slots)), of='', seed=0,
+        among=every(slots),
+    )  # fmt: skip
     for name in ('power_w', 'processed_fps', 'map', 'energy_j_per_frame'):
         assert abs(error.by_metric[name].bias_percent) < 1.0
         assert error.by_metric[name].slot_percent < 2.0
@@ -175,7 +177,8 @@ def test_a_run_the_model_is_right_about_has_a_small_error(recorded):
 
 def test_what_changes_from_stretch_to_stretch_is_uncertain(recorded):
     """A meter that reads half as much more in every other stretch."""
-    slots, parts = recorded(), stretches(SLOTS - 1)
+    slots = recorded()
+    parts = stretches(every(slots))
     odd = np.logical_or.reduce(parts[1::2])
     twisted = changed(
         slots,
@@ -183,11 +186,12 @@ def test_what_changes_from_stretch_to_stretch_is_uncertain(recorded):
     )
     none = np.zeros(len(slots))
     error, before = (
-        left_out_error(s, s.settings, parts, none, of='', seed=0).by_metric['power_w']
+        left_out_error(s, s.settings, parts, none, of='', seed=0, among=every(s))
         for s in (twisted, slots)
     )
-    assert error.slot_percent > 15.0
-    assert error.uncertainty > 1.0 > 10.0 * before.uncertainty
+    assert error.by_metric['power_w'].slot_percent > 15.0
+    assert error.by_metric['power_w'].uncertainty > 1.0
+    assert before.by_metric['power_w'].uncertainty < 0.1
 
 
 def test_an_error_is_of_the_slots_left_out_and_no_others(recorded):
@@ -197,7 +201,9 @@ def test_an_error_is_of_the_slots_left_out_and_no_others(recorded):
         slots, lambda t, s: s if first[t] else dataclasses.replace(s, power_w=2.0 * s.power_w)
     )
     none = np.zeros(len(slots))
-    error = left_out_error(twisted, slots.settings, [first], none, of='', seed=0)
+    error = left_out_error(
+        twisted, slots.settings, [first], none, of='', seed=0, among=every(slots)
+    )
     assert error.measured.slots == 20
     assert error.by_metric['power_w'].bias_percent > 30.0
 
@@ -221,23 +227,53 @@ def test_the_same_seed_gives_the_same_table(recorded):
     assert texts[0] == texts[1]
 
 
-@given(slots=st.integers(10, 5000), first=st.none() | st.integers(10, 500))
-def test_stretches_part_the_slots(slots, first):
-    if first is not None and first > slots:
-        return
-    masks = stretches(slots, first)
-    total = np.sum(masks, axis=0)
-    parted = slots if first is None else first
-    assert np.all(total[:parted] == 1)
-    assert np.all(total[parted:] == 0)
+@given(among=st.lists(st.booleans(), min_size=10, max_size=300).filter(lambda m: sum(m) >= 10))
+def test_stretches_part_the_slots(among):
+    masks = stretches(np.array(among))
+    assert np.array_equal(np.sum(masks, axis=0), np.array(among, int))
     assert all(mask.any() for mask in masks)
 
 
 def test_configurations_that_ran_too_seldom_are_not_left_out(recorded):
-    for mask in kinds_run(recorded().states):
-        assert mask.sum() >= 5
-        assert (~mask).sum() >= 10
-    assert kinds_run(recorded('fixed').states) == []
+    slots = recorded()
+    first = np.arange(len(slots)) < 50
+    for among in (every(slots), first):
+        for mask in kinds_run(slots.states, among):
+            assert mask.sum() >= 5
+            assert (among & ~mask).sum() >= 10
+            assert not np.any(mask & ~among)
+    assert kinds_run(recorded('fixed').states, every(slots)) == []
+
+
+def test_what_was_learned_in_slots_left_out_is_not_known_in_them():
+    """A robot learns while it runs: of frames of a configuration left out, and of no other."""
+    states, kept = [], []
+    for t in range(6):
+        points = tuple(
+            OperatingPoint(name, 320, 0.5, 0.01 * (t + 1), 0.0, 1e5 + t, 0.02 * (t + 1))
+            for name in ('own', 'other')
+        )
+        kept.append(t not in (2, 4))
+        ran = Allocation('other' if kept[t] else 'own', 320, Origin.LOCAL, 5.0)
+        states.append(SlotState(t, 1.0, operating_points=points, processed=(ran,)))
+    told = points_by_slot(states, np.array(kept), states[0].operating_points, 1e9)
+    other, own = (
+        [next(p.gpu_work_ghz_s for p in of_slot if p.model == name) for of_slot in told]
+        for name in ('other', 'own')
+    )
+    assert other == pytest.approx([0.01, 0.02, 0.02, 0.04, 0.04, 0.06])
+    assert own == pytest.approx([0.01, 0.02, 0.02, 0.04, 0.02, 0.06])
+    assert next(p.server_time_s for p in told[4] if p.model == 'own') == pytest.approx(0.08)
+
+
+def test_a_server_time_never_learned_is_as_those_that_were():
+    points = (
+        OperatingPoint('known', 320, 0.5, 0.01, 0.0, 1e5, 0.03),
+        OperatingPoint('unknown', 320, 0.5, 0.02, 0.0, 1e5, 0.0),
+    )
+    states = [SlotState(0, 1.0, operating_points=points)]
+    ((_, unknown),) = points_by_slot(states, np.ones(1, np.bool_), points, 1e9)
+    assert unknown.server_time_s == pytest.approx(0.06)
 
 
 # ---- odd runs
@@ -286,6 +322,28 @@ def test_power_that_was_never_measured_is_that_of_the_model_told(recorded):
     assert 'power_w' not in answer.rows[2].like_recorded
 
 
+def test_configurations_a_run_tells_nothing_of_are_doubted(recorded):
+    """It kept to one, so nobody knows how wrong the model is about others."""
+    slots = changed(
+        recorded('fixed'), lambda _, s: dataclasses.replace(s, edge_reachable=False)
+    )
+    answer = what_if(slots, ['fixed', 'visionscaling'], slots.settings)
+    assert answer.trust.elsewhere is None
+    assert [row.doubt for row in answer.rows[2:]] == ['', UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    'asked', [{'allowed_models': ('yolov8n',)}, {'allow_edge': False}, {'min_processed_fps': 19.0}]
+)
+def test_the_best_of_a_slot_is_within_the_limits_set(recorded, asked):
+    slots = recorded()
+    model = fit_model(slots, every(slots))
+    free = model.least_cost(slots.settings)
+    limited = model.least_cost(dataclasses.replace(slots.settings, **asked))
+    assert np.all(limited >= free - 1e-9)
+    assert limited.sum() > free.sum() + 1e-3
+
+
 NUMBERS = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.floats(0.0, 60.0))
 POINTS = st.builds(
     OperatingPoint, st.sampled_from('ab'), st.sampled_from([320, 480]), NUMBERS, NUMBERS, NUMBERS,
@@ -322,7 +380,7 @@ def test_whatever_was_recorded_makes_conditions_that_make_sense(states, data):
     for name in ('arrival_fps', 'capacity_bps', 'server_share', 'rtt_s'):
         values = getattr(met, name)
         assert np.all(np.isfinite(values) & (values >= 0.0)), name
-    points = points_by_slot(states, kept)
+    points = points_by_slot(states, kept, states[0].operating_points, 1e9)
     assert len(points) == len(states)
     assert len({tuple((p.model, p.input_size_px) for p in of_slot) for of_slot in points}) == 1
     fit = fit_latency(states, points, kept)

@@ -8,9 +8,6 @@ import pytest
 from recorded_bags import write_run
 
 from visionscaling_ros.cli.main import main
-from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.errors import InvalidValueError
-from visionscaling_ros.review.whatif.settings_file import read_settings
 
 
 @pytest.fixture(scope='module')
@@ -53,8 +50,8 @@ def test_settings_of_a_parameter_file_are_played_by(bag, capsys, tmp_path):
         encoding='utf-8',
     )
     document = tmp_path / 'w.json'
-    command = ['whatif', bag, '--policies', 'local_only', '--settings', str(path)]
-    assert main([*command, '--target-map', '0.3', '--json', str(document)]) == 0
+    command = ['whatif', bag, '--policies', 'local_only', '--params', str(path)]
+    assert main([*command, '--set', 'accuracy_target_map=0.3', '--json', str(document)]) == 0
     (run,) = json.loads(document.read_text(encoding='utf-8'))['runs']
     assert [row['policy'] for row in run['rows'][2:]] == [
         'visionscaling_meta', 'fixed', 'local_only',
@@ -71,8 +68,8 @@ def test_settings_of_a_parameter_file_are_played_by(bag, capsys, tmp_path):
         (['--namespace', '/drone2'], '/drone2'),
         (['--plot', 'picture.docx'], '.png'),
         (['--seed', '-1'], '0 or more'),
-        (['--settings', 'nowhere.yaml'], 'nowhere.yaml'),
-        (['--target-map', '2'], 'accuracy_target_map'),
+        (['--params', 'nowhere.yaml'], 'nowhere.yaml'),
+        (['--set', 'accuracy_target_map=2'], 'accuracy_target_map'),
     ],
 )
 def test_what_makes_no_sense_is_refused(bag, capsys, options, words):
@@ -85,51 +82,3 @@ def test_a_short_run_says_what_cannot_be_said(tmp_path, capsys):
     assert main(['whatif', str(path), '--json', str(tmp_path / 'w.json')]) == 2
     assert '5 decided slots' in told(capsys)[1]
     assert not (tmp_path / 'w.json').exists()
-
-
-# ---- parameter files
-
-
-@pytest.mark.parametrize(
-    'section', ['/**', '/**/controller_node', '/*/controller_node', 'controller_node',
-                '/drone1/controller_node'],
-)  # fmt: skip
-def test_a_section_for_the_robots_controller_counts(tmp_path, section):
-    path = tmp_path / 'p.yaml'
-    path.write_text(f'{section}: {{ros__parameters: {{weight_rate: 3}}}}', encoding='utf-8')
-    assert read_settings(path, '/drone1', ControlSettings()) == (
-        ControlSettings(weight_rate=3.0), None,
-    )  # fmt: skip
-
-
-def test_other_nodes_parameters_are_not_the_controllers(tmp_path):
-    path = tmp_path / 'p.yaml'
-    path.write_text(
-        '/**: {ros__parameters: {rate_fps: 10.0, weight_rate: 3.0}}\n'
-        '/**/camera_node: {ros__parameters: {source: synthetic}}\n'
-        '/**/controller_node: {ros__parameters: {weight_rate: 4.0, allowed_models: [""]}}\n',
-        encoding='utf-8',
-    )
-    settings, _ = read_settings(path, '/', ControlSettings())
-    assert settings == ControlSettings(weight_rate=4.0)
-
-
-@pytest.mark.parametrize(
-    ('text', 'words'),
-    [
-        ('/**/camera_node: {ros__parameters: {}}', 'section /\\*\\*/controller_node'),
-        ('controller_node: {ros__parameters: 3}', 'ros__parameters with values'),
-        ('controller_node: {ros__parameters: {wieght_rate: 3.0}}', "did you mean 'weight_rate'"),
-        ('controller_node: {ros__parameters: {weight_rate: much}}', 'weight_rate'),
-        ('controller_node: {ros__parameters: {weight_rate: -1.0}}', 'weight_rate'),
-        ('controller_node: {ros__parameters: {allow_edge: 1}}', 'allow_edge'),
-        ('controller_node: {ros__parameters: {allowed_models: x}}', 'a list of texts'),
-        ('controller_node: {ros__parameters: {policy: none}}', 'policy'),
-        ('[]', 'mapping'),
-    ],
-)
-def test_a_bad_parameter_file_is_refused(tmp_path, text, words):
-    path = tmp_path / 'p.yaml'
-    path.write_text(text, encoding='utf-8')
-    with pytest.raises(InvalidValueError, match=words):
-        read_settings(path, '/', ControlSettings())

@@ -120,7 +120,7 @@ def test_no_decision_that_meets_the_target_costs_less(seed: int, asked: ControlS
     slots = 60
     conditions = conditions_of(seed, slots)
     least = oracle_cost(conditions, PROFILE, asked)
-    table = true_table(conditions, PROFILE)
+    table = true_table(conditions, PROFILE, asked)
     rng = np.random.default_rng([seed, 7])
     world = World(conditions, PROFILE, asked)
     best_map = max(p.accuracy_map for p in POINTS)
@@ -190,3 +190,22 @@ def test_a_better_world_never_costs_more(seed: int, asked: ControlSettings) -> N
     )
     cost = oracle_cost(conditions, PROFILE, asked)
     assert np.all(oracle_cost(better, PROFILE, asked) <= cost + 1e-9)
+
+
+def test_models_that_are_not_allowed_are_not_used() -> None:
+    """As if the profile had only the others; all of them where none is allowed."""
+    conditions = conditions_of(11)
+    names = sorted({p.model for p in POINTS})
+    kept = [k for k, p in enumerate(POINTS) if p.model == names[0]]
+    fewer = dataclasses.replace(PROFILE, points=tuple(POINTS[k] for k in kept))
+    of_fewer = dataclasses.replace(
+        conditions, point_latency_bias=conditions.point_latency_bias[kept]
+    )
+    asked = ControlSettings(accuracy_target_map=0.45)
+    only = dataclasses.replace(asked, allowed_models=(names[0],))
+    cost = oracle_cost(conditions, PROFILE, only)
+    assert np.array_equal(cost, oracle_cost(of_fewer, fewer, asked))
+    free = oracle_cost(conditions, PROFILE, asked)
+    assert not np.array_equal(cost, free)
+    unknown = dataclasses.replace(asked, allowed_models=('nobody',))
+    assert np.array_equal(oracle_cost(conditions, PROFILE, unknown), free)

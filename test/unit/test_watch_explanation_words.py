@@ -87,6 +87,14 @@ def test_no_runner_up_and_no_limit() -> None:
     )
 
 
+def test_a_target_that_is_missed_is_not_said_to_be_met() -> None:
+    short = dataclasses.replace(
+        explained(binding_constraints=Binding(0), accuracy_margin_map=-0.1), multiplier=0.0
+    )
+    told = decision_sentences(short)
+    assert 'The mAP expected is 0.100 below the target. Accuracy has no price now. ' in told
+
+
 def test_a_policy_that_weighs_nothing_is_not_said_to_have_weighed() -> None:
     fixed = dataclasses.replace(
         explained(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from watch_examples import NUMBERS
 
@@ -29,6 +30,8 @@ def test_more_values_than_characters_are_averaged_in_order() -> None:
 
 
 @given(st.lists(NUMBERS, max_size=200), st.integers(-1, 80))
+@example([-1.7e308], 1)
+@example([-sys.float_info.max, -1.75e308, sys.float_info.max], 3)
 def test_any_values_fit(values: list[float], width: int) -> None:
     line = sparkline(values, width)
     assert len(line) == min(len(values), max(width, 0))

@@ -5,10 +5,14 @@ from __future__ import annotations
 import heapq
 import sys
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from rosbags.interfaces import Qos
 
 from visionscaling_ros.bags.bag_files import bag_files, open_file
 from visionscaling_ros.bags.bag_types import BagTypes
@@ -161,16 +165,16 @@ def _add(
 def _merged(storages: list[Storage]) -> tuple[BagTopic, ...]:
     """One topic of each name, whatever the number of its publishers and files."""
     found: dict[str, BagTopic] = {}
+    qos: defaultdict[str, Counter[Qos]] = defaultdict(Counter)
     for storage in storages:
+        here: defaultdict[str, Counter[Qos]] = defaultdict(Counter)
         for topic in storage.topics:
+            here[topic.name].update(topic.qos)
             before = found.get(topic.name)
-            if before is not None:
-                values = {
-                    **vars(before),
-                    'count': before.count + topic.count,
-                    'qos': tuple(dict.fromkeys((*before.qos, *topic.qos))),
-                }
-                found[topic.name] = BagTopic(**values)
-            else:
-                found[topic.name] = topic
-    return tuple(topic for _, topic in sorted(found.items()))
+            count = topic.count + (before.count if before is not None else 0)
+            found[topic.name] = replace(before or topic, count=count)
+        for name, counts in here.items():
+            qos[name] |= counts  # each file of a bag names the same publishers
+    return tuple(
+        replace(topic, qos=tuple(qos[name].elements())) for name, topic in sorted(found.items())
+    )

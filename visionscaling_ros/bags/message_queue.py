@@ -8,6 +8,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 Topic = TypeVar('Topic')
 
+TAKEN_BYTES = 8 * 2**20  # at once: what the consumer has counts no more, and cannot be dropped
+
 
 class Queued(NamedTuple, Generic[Topic]):
     """A message as it was received at ``log_ns`` [ns]."""
@@ -30,7 +32,9 @@ class MessageQueue(Generic[Topic]):
         self._changed = threading.Condition()
         self._images: deque[Queued[Topic]] = deque()
         self._others: deque[Queued[Topic]] = deque()
+        self._queues = self._others, self._images
         self._bytes = 0
+        self._hurry = False
         self._closed = False
         self._dropped: Counter[Topic] = Counter()
 
@@ -55,15 +59,21 @@ class MessageQueue(Generic[Topic]):
                 self._changed.notify()
 
     def take(self, wait_s: float) -> list[Queued[Topic]]:
-        """What gathered in ``wait_s`` [s], sooner if much did or it was closed; oldest first."""
+        """The oldest of what gathered in ``wait_s`` [s], up to about TAKEN_BYTES of it.
+
+        Sooner if much did, some was left the last time, or it was closed.
+        """
+        messages: list[Queued[Topic]] = []
         with self._changed:
             self._changed.wait_for(
-                lambda: self._closed or self._bytes > self._limit_bytes // 2, wait_s
+                lambda: self._closed or self._hurry or self._bytes > self._limit_bytes // 2, wait_s
             )
-            messages = [*self._others, *self._images]
-            self._images.clear()
-            self._others.clear()
-            self._bytes = 0
+            taken_bytes = 0
+            while taken_bytes < TAKEN_BYTES and (queues := [*filter(None, self._queues)]):
+                messages.append(min(queues, key=lambda queue: queue[0].log_ns).popleft())
+                taken_bytes += len(messages[-1].data)
+            self._bytes -= taken_bytes
+            self._hurry = any(self._queues)
         messages.sort(key=lambda message: message.log_ns)
         return messages
 
@@ -74,6 +84,7 @@ class MessageQueue(Generic[Topic]):
             self._changed.notify()
 
     @property
-    def closed(self) -> bool:
-        """Whether it takes no more."""
-        return self._closed
+    def drained(self) -> bool:
+        """Whether it takes no more and has no more to give."""
+        with self._changed:
+            return self._closed and not any(self._queues)

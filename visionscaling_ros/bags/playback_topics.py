@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from visionscaling_ros.bags.stored import BagTopic
@@ -41,11 +41,11 @@ class PlayedTopics:
         Topics without messages are not played.
         """
         known = {absolute(topic.name): topic for topic in there}
-        wanted = self._matching('topics', self.only, known) if self.only else set(known)
-        wanted -= self._matching('exclude', self.exclude, known)
+        wanted = matching('topics', self.only, known) if self.only else set(known)
+        wanted -= matching('exclude', self.exclude, known)
         if self.inputs_only:
             wanted = {name for name in wanted if is_input(known[name])}
-        self._matching('remap', tuple(self.remappings), known)
+        matching('remap', tuple(self.remappings), known)
         new = {absolute(old): absolute(name) for old, name in self.remappings.items()}
         played = {
             topic.name: new.get(name, name)
@@ -57,17 +57,18 @@ class PlayedTopics:
                 raise InvalidValueError('remap', name, 'a name that no other topic is played under')
         return played
 
-    def _matching(
-        self, option: str, patterns: Sequence[str], known: Mapping[str, BagTopic]
-    ) -> set[str]:
-        found: set[str] = set()
-        for pattern in patterns:
-            matching = fnmatch.filter(known, absolute(pattern))
-            if not matching:
-                allowed = f'a topic of the bag: {", ".join(known) or "it has none"}'
-                raise InvalidValueError(option, pattern, allowed)
-            found.update(matching)
-        return found
+
+def matching(option: str, patterns: Sequence[str], known: Collection[str]) -> set[str]:
+    """The names that a pattern matches; raises InvalidValueError for one that matches none."""
+    names = {absolute(name): name for name in known}
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = fnmatch.filter(names, absolute(pattern))
+        if not matches:
+            allowed = f'a topic of the bag: {", ".join(names) or "it has none"}'
+            raise InvalidValueError(option, pattern, allowed)
+        found.update(names[name] for name in matches)
+    return found
 
 
 def is_input(topic: BagTopic) -> bool:

@@ -64,7 +64,8 @@ class Recording:
     """A bag that takes messages until it is closed, is full, or ``max_bytes`` large.
 
     :param writer: of the bag; the recording closes it.
-    :param queue_bytes: of the messages that may wait for the disk [B].
+    :param queue_bytes: of the messages that may wait for the disk, besides TAKEN_BYTES that are on
+        their way to it [B].
     :param max_bytes: end when the bag is so large [B].
     :param on_end: called, in the recording's thread, when it ended by itself.
     :param definitions: of message types; those of this machine if not given.
@@ -87,6 +88,7 @@ class Recording:
         self._topics: list[RecordedTopic] = []
         self._new_topics: deque[RecordedTopic] = deque()
         self._held: list[Queued[RecordedTopic]] = []
+        self._newest_ns = 0
         self._flushed_s = time.monotonic()
         self.end_reason = ''
         self.failed = False
@@ -140,11 +142,12 @@ class Recording:
         ]
 
     def _run(self) -> None:
-        closed = False
+        drained = False
         try:
-            while not closed and not self.end_reason:
-                closed = self._queue.closed
-                self._write(self._queue.take(GATHER_S), is_last=closed)
+            while not drained and not self.end_reason:
+                messages = self._queue.take(GATHER_S)
+                drained = self._queue.drained
+                self._write(messages, is_last=drained)
                 if self._max_bytes is not None and self._writer.size >= self._max_bytes:
                     self.end_reason = f'the bag has reached {self._max_bytes / 1e6:g} MB'
         except Exception as error:  # whoever reads the summary must hear of any
@@ -161,7 +164,11 @@ class Recording:
                 new.name, new.message_type, new.definition, new.qos
             )
         messages = sorted([*self._held, *messages], key=lambda message: message.log_ns)
-        horizon_ns = messages[-1].log_ns - HOLD_NS if messages and not is_last else math.inf
+        newest_ns = messages[-1].log_ns if messages else 0
+        # Nothing newer came, or the clock stands still: then nothing is waited for.
+        is_over = is_last or newest_ns <= self._newest_ns
+        horizon_ns = math.inf if is_over else newest_ns - HOLD_NS
+        self._newest_ns = newest_ns
         self._held = []
         for message in messages:
             if message.log_ns > horizon_ns:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visionscaling_ros.cli.plot_option import add_plot_option, check_plot
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.graph.stop_signals import stop_signals_handled
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 HELP = 'measure every model, input size, engine and clock level of this device; a profile, a plot'
 INTERRUPTED = 130
-PICTURES = ('.png', '.pdf', '.svg')
 DEVICE_FIGURES = ('base_w', 'radio_fixed_w', 'radio_w_per_mbps', 'radio_tail_s')
 RATES = ('arrival_fps', 'full_rate_fps')
 
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         rest.add_argument(option, type=float, metavar='X', help='instead of its own')
     rest.add_argument('--target', type=float, metavar='MAP', help="mAP (the points' median)")
     parser.add_argument('--out', type=Path, default=Path('out/profile.yaml'), metavar='FILE')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='(.png beside the profile)')
+    add_plot_option(parser, '(.png beside the profile)')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -122,8 +122,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise InvalidValueError('budget_seconds', arguments.budget_seconds, 'above 0 s')
     if arguments.out.is_dir():
         raise InvalidValueError('out', str(arguments.out), 'a file to write')
-    if arguments.plot is not None and arguments.plot.suffix not in PICTURES:
-        raise InvalidValueError('plot', str(arguments.plot), f'a file {", ".join(PICTURES)}')
+    check_plot(arguments)
 
 
 def _request(arguments: argparse.Namespace) -> Request:

@@ -32,6 +32,7 @@ NOTHING = (
     'nothing to record yet: no robot runs in this ROS_DOMAIN_ID, or not in the namespace given; '
     '--all takes what belongs to no robot'
 )
+NO_TIME = 'nothing to record yet: nobody publishes /clock, which --use-sim-time takes the time from'
 UNITS = {'K': 1e3, 'M': 1e6, 'G': 1e9, 'T': 1e12}
 
 
@@ -118,7 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         with recorder:
             print(f'recording to {folder}; Ctrl-C ends it', file=sys.stderr, flush=True)
-            _watch(recorder.recording, stop, duration_s, console)
+            nothing = NO_TIME if arguments.use_sim_time else NOTHING
+            _watch(recorder.recording, stop, duration_s, console, nothing)
     recording = recorder.recording
     summary = recording.summary()
     print_summary(folder, summary)
@@ -145,9 +147,9 @@ def absolute(pattern: str) -> str:
 
 
 def _watch(
-    recording: Recording, stop: threading.Event, duration_s: float, console: Console
+    recording: Recording, stop: threading.Event, duration_s: float, console: Console, nothing: str
 ) -> None:
-    """Show how far it is until it ends."""
+    """Show how far it is until it ends; ``nothing``: why there may be no message."""
     began_s = time.monotonic()
     told: set[str] = set()
 
@@ -163,7 +165,7 @@ def _watch(
             if state.dropped:
                 tell('the disk is too slow: the oldest messages are dropped, images first')
             if not state.messages and elapsed_s > SILENCE_S:
-                tell(NOTHING)
+                tell(nothing)
             if console.is_terminal:
                 live.update(
                     Text(
@@ -192,5 +194,3 @@ def print_summary(folder: Path, summary: list[TopicSummary]) -> None:
     table.add_section()
     table.add_row('all', messages, size, '', dropped)
     Console().print(table)
-
-

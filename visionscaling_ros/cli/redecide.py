@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from visionscaling_ros.cli.settings_options import add_settings_options, settings_change
+from visionscaling_ros.cli.settings_options import AskedSettings, add_settings_options
 from visionscaling_ros.control.policy import POLICY_NAMES
 from visionscaling_ros.errors import InvalidValueError
 
@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('bag', metavar='BAG', help='folder or file of a bag')
     parser.add_argument(
-        '--policy', default='', help=f'(those recorded) {", ".join(POLICY_NAMES)}'
-    )
+        '--policy', default='',
+        help=f'(that of --params or --set, else those recorded) {", ".join(POLICY_NAMES)}',
+    )  # fmt: skip
     parser.add_argument('--namespace', metavar='NS', help="one robot's, such as /drone1 (all)")
     parser.add_argument('--json', default='', metavar='FILE', help='where to write all decisions')
     add_settings_options(parser)
@@ -38,18 +39,20 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.policy and arguments.policy not in POLICY_NAMES:
         raise InvalidValueError('policy', arguments.policy, ', '.join(POLICY_NAMES))
-    change = settings_change(arguments)
+    asked = AskedSettings(arguments)
     began_s = time.perf_counter()
     runs = read_runs(arguments.bag, arguments.namespace)
     read_s = time.perf_counter() - began_s
+    changes = asked.of_robots(run.namespace for run in runs)
     redecisions = []
     for recorded in runs:
+        change = changes[recorded.namespace]
         began_s = time.perf_counter()
         with Progress(transient=True) as bar:
             task = bar.add_task(recorded.namespace, total=len(recorded.slots))
             redecision = redecide(
                 recorded,
-                arguments.policy,
+                arguments.policy or change.policy,
                 change,
                 progress=partial(_show, bar, task),
             )

@@ -65,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='S',
         help=f'wait until each topic has a subscriber, so long at most ({WAIT_S:g} s)',
     )
+    parser.add_argument(
+        '--wait-topics',
+        nargs='+',
+        default=['*'],
+        metavar='TOPIC',
+        help='wait for subscribers of these only; * and ? as in a shell',
+    )
     parser.add_argument('--list', action='store_true', help='only say what is in the bag')
     parser.add_argument('--json', metavar='FILE', help='write the summary')
 
@@ -129,11 +136,15 @@ def _play(
     progress: ReplayProgress,
 ) -> list[str]:
     """Topics of which a subscriber did not take all."""
+    from visionscaling_ros.bags.playback_topics import matching  # noqa: PLC0415
+
+    awaited = matching('wait-topics', arguments.wait_topics, playback.names)
     playback.prepare()
     if arguments.clock is not None:
         player.tell_time(arguments.clock, playback.clock.now_ns)
     if arguments.wait_for_subscribers is not None:
-        lonely = player.wait_for_subscribers(arguments.wait_for_subscribers, stop)
+        names = [playback.names[name] for name in awaited]
+        lonely = player.wait_for_subscribers(names, arguments.wait_for_subscribers, stop)
         if lonely and not stop.is_set():
             print(f'no subscriber of {", ".join(lonely)}; played anyway', file=sys.stderr)
     with progress.shown(playback.length_s):

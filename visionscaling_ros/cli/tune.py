@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionscaling_ros.cli.plot_option import add_plot_option, check_plot
 from visionscaling_ros.control.policy import POLICY_NAMES
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from visionscaling_ros.review.tune.tuned_run import TunedRun
 
 HELP = 'search targets and weights on recorded runs'
-PICTURES = ('.png', '.pdf', '.svg')
 INTERRUPTED, NOT_REACHED = 130, 1
 
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, default=Path('tuned.yaml'), metavar='FILE',
                         help='parameter file (tuned.yaml)')  # fmt: skip
     parser.add_argument('--json', type=Path, metavar='FILE', help='write everything')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='write a picture of the trials')
+    add_plot_option(parser, 'write a picture of the trials')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -99,8 +99,9 @@ def _goal(arguments: argparse.Namespace) -> Goal:
         raise InvalidValueError('margin', arguments.margin, '0 or more')
     if arguments.seed < 0:
         raise InvalidValueError('seed', arguments.seed, '0 or more')
-    if arguments.plot is not None and arguments.plot.suffix not in PICTURES:
-        raise InvalidValueError('plot', str(arguments.plot), f'a file {", ".join(PICTURES)}')
+    check_plot(arguments)
+    if arguments.out.is_dir():
+        raise InvalidValueError('out', str(arguments.out), 'a file to write')
     return Goal(
         target_map=arguments.target_map,
         max_power_w=arguments.max_power,
@@ -127,8 +128,6 @@ def _runs(arguments: argparse.Namespace) -> tuple[TunedRun, ...]:
                 usable.append(
                     tuned_run(name, slots, margin=arguments.margin, seed=arguments.seed)
                 )
-            except InvalidValueError:
-                raise
             except VisionScalingError as error:
                 print(f'{name} is left out: {error}', file=sys.stderr)
     if not usable:
@@ -150,12 +149,14 @@ def _search(search: Search, arguments: argparse.Namespace) -> bool:
 
 
 def _write(result: TuneResult, comments: list[str], arguments: argparse.Namespace) -> None:
-    from visionscaling_ros.review.tune.parameter_file import write_parameters  # noqa: PLC0415
+    from visionscaling_ros.review.parameter_file import write_parameters  # noqa: PLC0415
 
     if result.changes:
         namespaces = [compared.run.slots.run.namespace for compared in result.compared]
         write_parameters(arguments.out, namespaces, result.changes, comments)
         print(arguments.out)
+    else:
+        print(f'{arguments.out} is not written: there is nothing to change')
     if arguments.plot is not None:
         from visionscaling_ros.review.tune.plots import plot_result  # noqa: PLC0415 (a second)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import threading
 
 from visionscaling_ros.graph.descriptions import ProcessDescription
@@ -18,6 +17,7 @@ from visionscaling_ros.graph.options import (
     parse_options,
 )
 from visionscaling_ros.graph.process_runner import ProcessRunner
+from visionscaling_ros.graph.stop_signals import stop_signals_handled
 
 HELP = 'start the nodes on the robot (or the edge server, or both with a shaped link, or on a bag)'
 GRAPHS = ('robot', 'edge', 'demo', 'replay')
@@ -50,9 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the graph until it ended or a signal came."""
     runner = ProcessRunner(described_graph(arguments))
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    with runner:
+    with stop_signals_handled(lambda _number, _frame: stop.set()), runner:
         return runner.wait(stop)
 
 

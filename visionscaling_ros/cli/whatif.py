@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionscaling_ros.cli.plot_option import add_plot_option, check_plot
+from visionscaling_ros.cli.settings_options import AskedSettings, add_settings_options
 from visionscaling_ros.control.policy import POLICY_NAMES
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
 from visionscaling_ros.fields import near
 
 if TYPE_CHECKING:
-    from visionscaling_ros.control.settings import ControlSettings
+    from visionscaling_ros.review.settings_change import SettingsChange
     from visionscaling_ros.review.whatif.run_slots import RunSlots
     from visionscaling_ros.review.whatif.what_if import WhatIf
 
 HELP = 'estimate what other policies would have done in a recorded run'
 ALL = 'all'
-PICTURES = ('.png', '.pdf', '.svg')
 INTERRUPTED = 130
 
 
@@ -30,23 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--policies', default=ALL, metavar='A,B,…', help=f'some of {", ".join(POLICY_NAMES)} (all)'
     )
     parser.add_argument('--namespace', metavar='NS', help='only this robot (every one in the bag)')
-    parser.add_argument(
-        '--settings', type=Path, metavar='FILE',
-        help='ROS 2 parameter file with settings to play by (those recorded)',
-    )  # fmt: skip
-    parser.add_argument(
-        '--target-map', type=float, metavar='MAP', help='accuracy target (the one recorded)'
-    )
+    add_settings_options(parser)
     parser.add_argument('--seed', type=int, default=0, metavar='S', help='of the model (0)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write everything')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='write a picture')
+    add_plot_option(parser, 'write a picture')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables; after Ctrl-C those of the runs done until then."""
     policies = _policies(arguments.policies)
-    if arguments.plot is not None and arguments.plot.suffix not in PICTURES:
-        raise InvalidValueError('plot', str(arguments.plot), f'a file {", ".join(PICTURES)}')
+    check_plot(arguments)
     if arguments.seed < 0:
         raise InvalidValueError('seed', arguments.seed, '0 or more')
     from visionscaling_ros.review.recorded_run import read_runs  # noqa: PLC0415
@@ -54,18 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
     from visionscaling_ros.review.whatif.tables import print_what_if  # noqa: PLC0415
     from visionscaling_ros.simulation.report import make_console  # noqa: PLC0415
 
+    asked = AskedSettings(arguments)
     runs = read_runs(arguments.bag, arguments.namespace)
+    changes = asked.of_robots(run.namespace for run in runs)
     console, answers, failed, interrupted = make_console(), [], 0, False
     for number, recorded in enumerate(runs, 1):
         of = f', run {number} of {len(runs)}' if len(runs) > 1 else ''
         try:
             slots = run_slots(recorded)
-            answer = _answer(slots, policies, arguments)
+            answer = _answer(slots, policies, changes[recorded.namespace], arguments.seed)
         except KeyboardInterrupt:
             interrupted = True
             break
-        except InvalidValueError:
-            raise
         except VisionScalingError as error:
             failed += 1
             print(f'{recorded.namespace}{of}: {error}', file=sys.stderr)
@@ -81,34 +74,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _answer(
-    slots: RunSlots, policies: tuple[str, ...], arguments: argparse.Namespace
+    slots: RunSlots, policies: tuple[str, ...], change: SettingsChange, seed: int
 ) -> WhatIf:
     from rich.progress import Progress  # noqa: PLC0415
 
     from visionscaling_ros.review.whatif.what_if import plays_needed, what_if  # noqa: PLC0415
 
-    settings, also = _settings(slots, arguments)
-    recorded = tuple(dict.fromkeys(p for p in (slots.policy, also) if p))
-    chosen = (*recorded, *(p for p in policies if p not in recorded))
+    always = [name for name in (slots.policy, change.policy) if name in POLICY_NAMES]
+    chosen = tuple(dict.fromkeys([*always, *policies]))
     with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task(slots.run.namespace, total=plays_needed(slots, chosen))
         return what_if(
-            slots, chosen, settings, seed=arguments.seed, on_played=lambda: progress.advance(task)
-        )
-
-
-def _settings(
-    slots: RunSlots, arguments: argparse.Namespace
-) -> tuple[ControlSettings, str | None]:
-    """Those recorded, changed as asked, and the policy that a parameter file sets."""
-    from visionscaling_ros.review.whatif.settings_file import read_settings  # noqa: PLC0415
-
-    settings, policy = slots.settings, None
-    if arguments.settings is not None:
-        settings, policy = read_settings(arguments.settings, slots.run.namespace, settings)
-    if arguments.target_map is not None:
-        settings = dataclasses.replace(settings, accuracy_target_map=arguments.target_map)
-    return settings, policy
+            slots, chosen, change(slots.settings), seed=seed,
+            on_played=lambda: progress.advance(task),
+        )  # fmt: skip
 
 
 def _policies(text: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ An option at its default passes nothing on, so a parameter file and the defaults
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -152,9 +153,11 @@ class ReplayOptions(NodeOptions):
     def __post_init__(self) -> None:
         """Raise InvalidValueError for what is no number, too."""
         super().__post_init__()
-        for name in ('rate', 'start', 'duration'):
+        for name in ('rate', 'duration'):
             if text := getattr(self, name):
                 _check_number(name, text, 'a number above 0')
+        if self.start:
+            _check_number('start', self.start, '0 or a number above', least=0.0)
 
 
 OptionsType = TypeVar('OptionsType', bound=RespawnOptions)
@@ -178,9 +181,11 @@ def parse_options(options_type: type[OptionsType], texts: Mapping[str, str | boo
     return options_type(**values)
 
 
-def _check_number(name: str, text: str, allowed: str) -> None:
+def _check_number(
+    name: str, text: str, allowed: str, least: float = sys.float_info.min
+) -> None:
     try:
-        good = 0.0 < float(text) < float('inf')
+        good = least <= float(text) < float('inf')
     except ValueError:
         good = False
     if not good:

@@ -46,7 +46,7 @@ def replay_graph(options: ReplayOptions) -> tuple[ProcessDescription, ...]:
         }
     )
     arguments = ['replay', str(path), '--clock', '--rate', options.rate]
-    arguments += ['--wait-for-subscribers', str(SUBSCRIBER_WAIT_S)]
+    arguments += ['--wait-for-subscribers', str(SUBSCRIBER_WAIT_S), '--wait-topics', images.name]
     for name in ('start', 'duration'):
         if value := getattr(options, name):
             arguments += [f'--{name}', value]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 
@@ -24,6 +26,9 @@ from visionscaling_ros.nodes.conversions import make_header
 from visionscaling_ros.nodes.topics import reliable
 
 UNACKNOWLEDGED_BYTES = 16 * 2**20  # what subscribers may be behind before the player waits
+# It also waits when half of what a publisher keeps was published faster than this; slower, what
+# was lost on the way is asked for and sent again in time.
+BURST_HZ, LARGE_BURST_HZ = 5000.0, 500.0
 ACKNOWLEDGE_TIMEOUT_S = 1.0
 PATIENCE = 3  # timeouts in a row
 LAST_TIMEOUT_S = 5.0  # for what was played last; DDS asks for acknowledgement every 3 s
@@ -36,7 +41,11 @@ class _Channel:
     publisher: Any
     message_type: Any
     checked: bool  # whether the bag's type is known to be this machine's
-    size: int = 0  # of what was published since all was acknowledged
+    burst: float  # messages that are not published faster than this without a wait
+    burst_hz: float
+    size: int = 0  # of what was published since subscribers were last waited for
+    messages: int = 0  # and since when
+    since_s: float = 0.0
     refusal: str = ''
     timeouts: int = 0
 
@@ -88,7 +97,14 @@ class BagPlayer:
             publisher = self._node.create_publisher(message_type, name, qos)
         except Exception as error:  # of a name that ROS does not take
             return f'cannot be published as {name}: {str(error).splitlines()[0]}'
-        self._channels[name] = _Channel(publisher, message_type, defined)
+        latched = qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        self._channels[name] = _Channel(
+            publisher,
+            message_type,
+            defined,
+            burst=math.inf if latched else qos.depth // 2,
+            burst_hz=LARGE_BURST_HZ if large else BURST_HZ,
+        )
         return ''
 
     def publish(self, name: str, message: BagMessage) -> str:
@@ -103,17 +119,20 @@ class BagPlayer:
         if channel.refusal:
             return channel.refusal
         channel.publisher.publish(message.data)
+        if not channel.messages:
+            channel.since_s = time.monotonic()
+        channel.messages += 1
         channel.size += len(message.data)
-        if channel.size >= UNACKNOWLEDGED_BYTES and channel.timeouts < PATIENCE:
-            channel.size = 0
-            in_time = _acknowledged(channel, ACKNOWLEDGE_TIMEOUT_S)
-            channel.timeouts = 0 if in_time else channel.timeouts + 1
+        if channel.size >= UNACKNOWLEDGED_BYTES or channel.messages >= channel.burst:
+            _let_catch_up(channel)
         return ''
 
-    def wait_for_subscribers(self, timeout_s: float, stop: threading.Event) -> list[str]:
-        """Until every topic has a subscriber, or time is over; the topics that have none."""
+    def wait_for_subscribers(
+        self, names: Collection[str], timeout_s: float, stop: threading.Event
+    ) -> list[str]:
+        """Until each of these topics has a subscriber, or time is over; those that have none."""
         deadline_s = time.monotonic() + timeout_s
-        while lonely := self._lonely():
+        while lonely := self._lonely(names):
             if time.monotonic() >= deadline_s or stop.wait(POLL_S):
                 return lonely
         stop.wait(HANDSHAKE_S)
@@ -143,12 +162,23 @@ class BagPlayer:
             if not _acknowledged(channel, max(0.0, deadline_s - time.monotonic()))
         ]
 
-    def _lonely(self) -> list[str]:
+    def _lonely(self, names: Collection[str]) -> list[str]:
         return [
             name
             for name, channel in self._channels.items()
-            if not channel.publisher.get_subscription_count()
+            if name in names and not channel.publisher.get_subscription_count()
         ]
+
+
+def _let_catch_up(channel: _Channel) -> None:
+    much = channel.size >= UNACKNOWLEDGED_BYTES
+    fast = channel.messages > channel.burst_hz * (time.monotonic() - channel.since_s)
+    channel.messages = 0
+    if much or fast:
+        channel.size = 0
+        if channel.timeouts < PATIENCE:
+            in_time = _acknowledged(channel, ACKNOWLEDGE_TIMEOUT_S)
+            channel.timeouts = 0 if in_time else channel.timeouts + 1
 
 
 def _acknowledged(channel: _Channel, timeout_s: float) -> bool:

@@ -16,7 +16,7 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 
 # Nothing is overwritten before it was acknowledged, and a subscriber that hangs costs bounded
 # memory: with images of 640x480, 60 MB.
-DEPTH, LARGE_DEPTH = 1000, 64
+DEPTH, LARGE_DEPTH = 4000, 64
 MAX_LATCHED = 1000
 FOREVER_S = 2**31 - 1  # and beyond: what DDS calls infinite
 
@@ -25,8 +25,10 @@ def playback_qos(recorded: Sequence[Qos], *, large: bool) -> QoSProfile:
     """What to offer for a topic; serves every subscription that the recorded publishers served.
 
     Reliable whatever was recorded: that suits subscriptions of either kind. Transient local only
-    if every publisher was, with its own depth, so that who comes late gets what it got then.
+    if every publisher was, with as many messages as all of them kept, so that who comes late gets
+    what it got then, such as ``/tf_static`` of several nodes.
 
+    :param recorded: one of each publisher.
     :param large: its messages are images and the like.
     """
     latched = bool(recorded) and all(
@@ -34,7 +36,7 @@ def playback_qos(recorded: Sequence[Qos], *, large: bool) -> QoSProfile:
     )
     depth = LARGE_DEPTH if large else DEPTH
     if latched:
-        depth = max(_latched_depth(qos) for qos in recorded)
+        depth = min(MAX_LATCHED, sum(map(_latched_depth, recorded)))
     profile = QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
@@ -56,7 +58,7 @@ def playback_qos(recorded: Sequence[Qos], *, large: bool) -> QoSProfile:
 def _latched_depth(qos: Qos) -> int:
     if qos.history == QosHistory.KEEP_ALL:
         return MAX_LATCHED
-    return min(MAX_LATCHED, max(1, qos.depth))
+    return max(1, qos.depth)  # 0: not told; discovery tells recorders nothing of it
 
 
 def _seconds(value: QosTime) -> float:

@@ -18,7 +18,8 @@ class BagRecorder(TopicTap):
 
     :param writer: of the bag.
     :param choice: of topics.
-    :param queue_bytes: as ``max_bytes`` and ``on_end`` of ``Recording``.
+    :param queue_bytes: as ``max_bytes`` and ``on_end`` of ``Recording``; ``on_end`` is also called
+        when it can hear no more.
     """
 
     def __init__(
@@ -35,6 +36,11 @@ class BagRecorder(TopicTap):
             writer, queue_bytes=queue_bytes, max_bytes=max_bytes, on_end=on_end
         )
         super().__init__(choice, self.recording, **tap)
+        self._on_end = on_end
+
+    def on_failure(self, error: BaseException) -> None:
+        """End as when the bag can take no more; leaving the context raises the error."""
+        self._on_end()
 
     def __enter__(self) -> Any:
         try:

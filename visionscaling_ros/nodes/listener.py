@@ -27,12 +27,15 @@ class Listener:
     def subscribe(self) -> None:
         """Create the subscriptions on ``self.node``."""
 
+    def on_failure(self, error: BaseException) -> None:
+        """Told, in the listener's thread, what ended it: nothing is heard from then on."""
+
     def __enter__(self) -> Any:
         self._context = Context()
         rclpy.init(context=self._context)
         self.node = Node(self._name, namespace=self._namespace, context=self._context)
         self.subscribe()
-        self._spinning = SpinThread(self.node)
+        self._spinning = SpinThread(self.node, self.on_failure)
         return self
 
     def __exit__(

@@ -154,7 +154,10 @@ class RobotWatcher(Listener):
             self._changed.notify_all()
 
     def _on_diagnostics(self, data: bytes) -> None:
-        statuses = deserialize_message(data, DiagnosticArray).status
+        try:
+            statuses = deserialize_message(data, DiagnosticArray).status
+        except Exception:  # nonsense: whose it is, nobody knows
+            return
         with self._changed:
             for status in statuses:
                 robot = self._robots.get(robot_of_status(status))

@@ -43,7 +43,7 @@ class TopicTap(Listener):
     :param choice: of topics.
     :param sink: where their messages go.
     :param on_skipped: told once of a topic that is not taken, and why.
-    :param use_sim_time: messages are received in the time of /clock.
+    :param use_sim_time: messages are received in the time of /clock, from its first message on.
     """
 
     def __init__(
@@ -77,7 +77,12 @@ class TopicTap(Listener):
         self.node.create_timer(LOOK_PERIOD_S, self.look, clock=steady_clock())
 
     def look(self) -> None:
-        """Subscribe to topics that are new, and anew where publishers offer less than before."""
+        """Subscribe to topics that are new, and anew where publishers offer less than before.
+
+        Not before /clock tells the time, if that is to be used: until then it is 0.
+        """
+        if self._use_sim_time and not self.node.get_clock().now().nanoseconds:
+            return
         found = {name: types for name, types in self.node.get_topic_names_and_types() if types}
         chosen = self._choice.chosen({name: types[0] for name, types in found.items()})
         for name in chosen - self._skipped:

@@ -79,6 +79,7 @@ class RecordedRun:
         before it.
     :param missing_slots: numbers of slots that the bag lacks.
     :param skipped: messages that could not be read, by topic.
+    :param untold_slots: slots in the bag whose settings are not, so they are left out.
     """
 
     namespace: str
@@ -87,6 +88,7 @@ class RecordedRun:
     from_start: bool
     missing_slots: tuple[int, ...] = ()
     skipped: dict[str, int] = field(default_factory=dict)
+    untold_slots: int = 0
 
     @property
     def decided_slots(self) -> tuple[RecordedSlot, ...]:
@@ -133,6 +135,7 @@ class _Book:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._activations = [_Activation()]  # what a bag that begins in a run has of it
+        self._told_again: RecordedSettings | None = None
         self._skipped: dict[str, int] = {}
 
     def add(self, bag: BagReader, message: BagMessage) -> None:
@@ -147,21 +150,33 @@ class _Book:
         if message_type == SETTINGS:
             self._take_settings(_settings(content, stamp_s))
             return
-        activation = self._activations[-1]
         if message_type == SLOT_DECISION:
             decision = msg_to_decision(content)
-            activation.decisions[decision.slot] = decision
+            self._activations[-1].decisions[decision.slot] = decision
         else:
             device = fill(DeviceModel, content.device, 'rated_power_w')
-            activation.states.append((stamp_s, msg_to_slot_state(content), device))
+            self._take_state(stamp_s, msg_to_slot_state(content), device)
+
+    def _take_state(self, end_s: float, state: SlotState, device: DeviceModel) -> None:
+        """A slot of the run under way, or the first of one whose settings are told already."""
+        activation = self._activations[-1]
+        first, self._told_again = self._told_again, None
+        if first and activation.states and state.slot < activation.states[-1][1].slot:
+            activation = _Activation({first.version: first})
+            self._activations.append(activation)
+        activation.states.append((end_s, state, device))
 
     def _take_settings(self, settings: RecordedSettings) -> None:
         """Settings of the run under way, or the first of another.
 
         A topic's messages may be stored behind those of another that were sent after them, so
-        those that slots already told name belong to these slots.
+        those that slots already told name belong to these slots. The same ones come once more
+        where the recorder subscribed anew, or where a bag was played again from its start.
         """
         activation = self._activations[-1]
+        if activation.settings.get(settings.version) == settings:
+            self._told_again = settings if settings.activation else self._told_again
+            return
         awaited = settings.version not in activation.settings and any(
             state.settings_version == settings.version and settings.stamp_s <= end_s
             for end_s, state, _ in activation.states
@@ -174,7 +189,6 @@ class _Book:
     def runs(self) -> Iterator[RecordedRun]:
         for activation in self._activations:
             slots = tuple(_slots(activation))
-            lost = len(activation.states) - len(slots)
             if slots:
                 numbers = [slot.state.slot for slot in slots]
                 settings = tuple(s for _, s in sorted(activation.settings.items()))
@@ -186,7 +200,8 @@ class _Book:
                     missing_slots=tuple(
                         sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
                     ),
-                    skipped={**self._skipped, **({'slots without settings': lost} if lost else {})},
+                    skipped=dict(self._skipped),
+                    untold_slots=len(activation.states) - len(slots),
                 )
 
 

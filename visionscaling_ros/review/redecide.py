@@ -127,6 +127,8 @@ def _gaps(run: RecordedRun) -> list[str]:
         words.append(f'{len(run.missing_slots)} slots are not in the bag')
     if run.skipped:
         words.append(f'{sum(run.skipped.values())} messages of the bag cannot be read')
+    if run.untold_slots:
+        words.append(f'{run.untold_slots} slots are left out: their settings are not in the bag')
     return words
 
 

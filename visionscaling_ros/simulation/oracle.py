@@ -47,7 +47,7 @@ def oracle_plan(
     With the true times and powers, without radio tail and thermal throttling, which depend on the
     slots before.
     """
-    table = true_table(conditions, profile)
+    table = true_table(conditions, profile, settings)
     slots, count = len(conditions), len(table.points)
     plan = OraclePlan(
         np.zeros(slots),
@@ -73,9 +73,14 @@ def oracle_cost(
     return oracle_plan(conditions, profile, settings).cost
 
 
-def true_table(conditions: Conditions, profile: DeviceProfile) -> PointTable:
-    """The profile's table with the true times, but for the slot's factor, and true powers."""
-    points = tuple(
+def true_table(
+    conditions: Conditions, profile: DeviceProfile, settings: ControlSettings
+) -> PointTable:
+    """The profile's table with the true times, but for the slot's factor, and true powers.
+
+    Of the models that ``settings`` allow; of all if the profile has none of them, as policies do.
+    """
+    biased = tuple(
         dataclasses.replace(
             point, gpu_work_ghz_s=point.gpu_work_ghz_s * bias, serial_s=point.serial_s * bias
         )
@@ -83,6 +88,7 @@ def true_table(conditions: Conditions, profile: DeviceProfile) -> PointTable:
             profile.points, conditions.point_latency_bias.tolist(), strict=True
         )
     )
+    points = tuple(p for p in biased if p.model in settings.allowed_models) or biased
     table = PointTable.build(points, profile.device)
     return dataclasses.replace(table, busy_w=table.busy_w * conditions.power_bias)
 
@@ -156,7 +162,7 @@ class OraclePolicy:
     ) -> None:
         self.settings = settings
         self._conditions = conditions
-        self._table = true_table(conditions, profile)
+        self._table = true_table(conditions, profile, settings)
         self.plan = oracle_plan(conditions, profile, settings)
 
     def decide(self, forecast: Forecast) -> SlotDecision:

@@ -174,9 +174,11 @@ def _price_sentence(decision: SlotDecision) -> str:
             f'A frame/s with 0.01 mAP more is worth {multiplier * 0.01:.2g} of cost '
             f'(multiplier {multiplier:.3g}).'
         )
-    if decision.policy in PRICING_POLICIES:
-        return 'Accuracy has no price now: the target is met without one.'
-    return ''
+    if decision.policy not in PRICING_POLICIES:
+        return ''
+    missed = decision.explanation.accuracy_margin_map < -SAME_COST
+    met = '' if missed else ': the target is met without one'
+    return f'Accuracy has no price now{met}.'
 
 
 def _runner_up_sentence(decision: SlotDecision) -> str:

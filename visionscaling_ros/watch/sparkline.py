@@ -35,7 +35,10 @@ def value_range(finite: Sequence[float]) -> tuple[float, float]:
     """Values of the lowest and the highest bar."""
     high = max(finite)
     span = max(LEAST_SPAN * max(abs(value) for value in finite), 1e-9)
-    return min(*finite, high - span), high
+    low = min(finite)
+    if math.isinf(high - span):  # as low as floats go
+        return low, low + span
+    return min(low, high - span), high
 
 
 def _condensed(values: Sequence[float], width: int) -> list[float]:

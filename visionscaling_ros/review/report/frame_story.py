@@ -25,7 +25,7 @@ REASONS = {
     DropReason.SHUTDOWN.value: 'the node was stopped',
 }
 _CALENDAR_FROM_S = 1e9  # earlier stamps are of a simulated clock
-_LEAST_SHARE = 0.005  # of the time; what ran for less is told as nothing
+_NAMED = 6  # targets that are told one by one
 
 
 def what_ran(view: RunView) -> str:
@@ -33,17 +33,22 @@ def what_ran(view: RunView) -> str:
     series = view.series
     robot = '' if series.namespace == '/' else f' on {plain_name(series.namespace)}'
     policies = dict.fromkeys(plain_name(slot.settings.policy) for slot in series.slots)
-    targets = dict.fromkeys(f'{target:g}' for target in series.target_map.tolist())
+    targets = list(dict.fromkeys(f'{target:g}' for target in series.target_map.tolist()))
     slot_s = number(series.slots[0].settings.slot_s)
     policy_words = 'The policy' if len(policies) == 1 else 'One after another, the policies'
-    target_words = 'a target' if len(targets) == 1 else 'targets one after another'
+    target_words = f'a target of {targets[0]}'
+    if len(targets) > _NAMED:
+        low, high = float(series.target_map.min()), float(series.target_map.max())
+        target_words = f'targets of {low:g} to {high:g}'
+    elif len(targets) > 1:
+        target_words = f'targets one after another of {joined(targets)}'
     since = ''
     if series.origin_s > _CALENDAR_FROM_S:
         since = f' from {datetime.fromtimestamp(series.origin_s, timezone.utc):%Y-%m-%d %H:%M} UTC'
     return (
         f'{policy_words} {joined(list(policies))} ran{robot}{since} for '
         f'{moment(float(series.duration_s.sum()))}, in {count(len(series), "slot")} of {slot_s} s, '
-        f'with {target_words} of {joined(list(targets))} mAP.'
+        f'with {target_words} mAP.'
     )
 
 
@@ -61,10 +66,17 @@ def what_is_missing(view: RunView) -> list[str]:
             f'{count(len(run.missing_slots), "slot")} {was(len(run.missing_slots))} not recorded '
             f'(the first is number {run.missing_slots[0]:,}): the timelines have gaps there.'
         )
-    first = int(run.from_start and series.slots[0].decision is None)
-    undecided = sum(slot.decision is None for slot in series.slots) - first
+    if run.untold_slots:
+        told.append(
+            f'{count(run.untold_slots, "slot")} {was(run.untold_slots)} left out: the settings in '
+            'force in them are not in the bag.'
+        )
+    undecided = sum(slot.decision is None and bool(slot.state.policy) for slot in series.slots)
     if undecided:
         told.append(f'For {count(undecided, "slot")} there is no decision in the bag.')
+    waited = sum(not slot.state.policy for slot in series.slots)
+    if waited > 1:  # the first slot of a run is always one
+        told.append(f'In {count(waited, "slot")} nothing had been decided yet.')
     if series.clock_jumps:
         told.append(
             f'The clock of the robot went back at the end of '
@@ -91,6 +103,8 @@ def frame_sentences(view: RunView) -> list[str]:
             series.state('dropped_fps'),
         )
     )
+    if not np.isfinite(series.state('arrival_fps')).any():
+        return ['How many frames arrived is not known.']
     if not arrived:
         return ['No frame arrived.']
     begin = f'In {moment(float(series.duration_s.sum()))}'
@@ -118,12 +132,12 @@ def configuration_sentence(view: RunView) -> str:
     total = sum(frames.values())
     if total <= 0.0:
         return ''
-    used = {key: part for key, part in frames.items() if part >= _LEAST_SHARE * total}
+    used = {key: part for key, part in frames.items() if part > 0.0}
     (model, size_px, at_edge), most = max(used.items(), key=lambda item: item[1])
     place = 'at the edge' if at_edge else 'on the robot'
     name = f'{plain_name(model)} at {size_px} px {place}'
     if len(used) == 1:
-        return f'All were processed by {name}.' if most > 0.995 * total else ''
+        return f'All were processed by {name}.'
     return (
         f'{len(used)} configurations were used; {name} processed most frames '
         f'({share(most, total)}).'

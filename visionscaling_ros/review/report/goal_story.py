@@ -25,6 +25,8 @@ from visionscaling_ros.review.report.wording import (
 )
 from visionscaling_ros.watch.words import joined, plain_name
 
+_CHANGES_TOLD = 6
+
 
 def accuracy_sentences(view: RunView) -> list[str]:
     """Whether the accuracy target was met on average, and when not: measured, and by the table."""
@@ -90,7 +92,9 @@ def cost_sentence(view: RunView) -> str:
     total = float(regret[known].sum())
     side = 'above' if total >= 0.0 else 'below'
     owed = float(series.state('cumulative_fit')[-1])
-    why = ' The run fell short of the accuracy target, which they may not.' if owed > 0.0 else ''
+    within_reach = all(slot.state.beliefs.target_feasible for slot in series.slots)
+    short = owed > MAP_TOLERANCE * float(np.nansum(series.processed_fps)) and within_reach
+    why = ' The run fell short of the accuracy target, which they may not.' if short else ''
     return (
         f'The cost summed over {count(int(known.sum()), "slot")} is {number(abs(total))} {side} '
         'that of the best decisions, each made with its slot known beforehand '
@@ -104,8 +108,13 @@ def decision_sentence(view: RunView) -> str:
     if not decisions:
         return 'No decision of this run is in the bag.'
     changed = sum(plan_changed(before, after) for before, after in itertools.pairwise(decisions))
+    if len(decisions) == 1:
+        return 'One decision is in the bag.'
     if not changed:
-        return f'The same was decided in all of {count(len(decisions), "slot")}.'
+        return (
+            'Configurations, places and the GPU clock stayed the same in all of '
+            f'{count(len(decisions), "decision")}.'
+        )
     return (
         f'Configurations, places or the GPU clock changed {times(changed)} in '
         f'{count(len(decisions), "decision")}.'
@@ -113,11 +122,16 @@ def decision_sentence(view: RunView) -> str:
 
 
 def change_sentences(view: RunView) -> list[str]:
-    """Settings that changed, and when."""
-    return [
+    """Settings that changed, and when; of many the first."""
+    changes = view.series.changes
+    sentences = [
         f'Settings were changed at {moment(at_s)}: {change_words(before, after)}.'
-        for at_s, before, after in view.series.changes
+        for at_s, before, after in changes[:_CHANGES_TOLD]
     ]
+    more = len(changes) - len(sentences)
+    if more:
+        sentences.append(f'After that they were changed {times(more)} more.')
+    return sentences
 
 
 def change_words(before: RecordedSettings, after: RecordedSettings) -> str:

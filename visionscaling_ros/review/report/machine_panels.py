@@ -65,11 +65,16 @@ def machine_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
             sheet, 'Power', 'W', 'Of computer, GPU and radio, and what was expected of it.'
         )
         .line('expected', series.decided('expected_power_w'), ORANGE, 'dashed', decimals=2)
-        .line('by the power model' if view.modelled else 'measured', series.state('power_w'),
-              GREEN, decimals=2)
+        .line(_power_label(view), series.state('power_w'), GREEN, decimals=2)
         .marks(changes)
         .built('The power is not known: there was no reading of a meter or model.')
     )  # fmt: skip
+
+
+def _power_label(view: RunView) -> str:
+    if view.modelled:
+        return 'by the power model'
+    return 'measured' if view.metered else 'of the slot'
 
 
 def _ceiling_mhz(view: RunView) -> Series:

@@ -65,11 +65,12 @@ def clock_sentences(view: RunView) -> list[str]:
     levels_hz = view.series.slots[-1].device.available_frequencies_hz
     level_hz, part = _usual(clock_hz[known], length[known], levels_hz)
     low, high = float(clock_hz[known].min()), float(clock_hz[known].max())
+    always = 'all the time' if known.all() else 'whenever it was known'
     if part < _MOST:
         usual = f'most often at {_mhz(level_hz)} MHz ({share(part, 1.0)} of the time)'
         words = f'The GPU ran at {_mhz(low)} to {_mhz(high)} MHz, {usual}'
     elif part > 1.0 - 1e-9:
-        words = f'The GPU ran at {_mhz(level_hz)} MHz all the time'
+        words = f'The GPU ran at {_mhz(level_hz)} MHz {always}'
     else:
         words = f'The GPU ran at {_mhz(level_hz)} MHz most of the time ({share(part, 1.0)})'
     if not levels_hz:
@@ -84,10 +85,10 @@ def heat_sentences(view: RunView) -> list[str]:
     temperature_c = series.state('gpu_temperature_c')
     told_: list[str] = []
     if np.isfinite(temperature_c).any():
-        told_.append(
-            f'The GPU was at {number(float(np.nanmin(temperature_c)))} to '
-            f'{number(float(np.nanmax(temperature_c)))} \N{DEGREE SIGN}C.'
-        )
+        low = number(float(np.nanmin(temperature_c)))
+        high = number(float(np.nanmax(temperature_c)))
+        between = low if low == high else f'{low} to {high}'
+        told_.append(f'The GPU was at {between} \N{DEGREE SIGN}C.')
     reasons = Counter(r.throttle_reason for r in view.side.gpu if r.throttle_reason)
     for reason, amount in reasons.most_common():
         told_.append(
@@ -104,15 +105,17 @@ def power_sentences(view: RunView) -> list[str]:
     known = np.isfinite(power_w)
     if not known.any():
         return ['The power is not known: there was no reading of a meter or model.']
-    average_w = mean(power_w, length)
     by = _power_source(view)
-    sentence = f'It took {number(average_w)} W on average{f" ({by})" if by else ""}'
+    average = number(mean(power_w, length))
+    sentences = [f'It took {average} W on average{f" ({by})" if by else ""}']
     expected = series.decided('expected_power_w')
     both = known & np.isfinite(expected)
     if both.any():
-        wanted = mean(np.where(both, expected, math.nan), length)
-        sentence = f'{sentence}, where {number(wanted)} W were expected'
-    sentences = [f'{sentence}.']
+        wanted = number(mean(np.where(both, expected, math.nan), length))
+        came = number(mean(np.where(both, power_w, math.nan), length))
+        slots = '' if came == average else f' in slots that took {came} W'
+        sentences[0] += f', where {wanted} W were expected{slots}'
+    sentences[0] += '.'
     processed = float(np.nansum(series.frames(series.processed_fps)[known]))
     energy_j = float(np.sum((power_w * length)[known]))
     if processed > 0.0:
@@ -163,16 +166,19 @@ def _why(view: RunView, chosen: Flags, level_hz: float, levels_hz: tuple[float, 
         where = ', the highest it has'
     elif level_hz <= levels_hz[0] * (1.0 + _TOLERANCE):
         where = ', the lowest it has'
-    decided = 'all' if asked == len(decisions) else share(asked, len(decisions))
-    parts = [f'it was decided in {decided} of those slots']
+    parts = [f'it was decided in {_part(asked, len(decisions))} of those slots']
     for limit, words in (
         (Binding.COMPUTE, 'the robot was as busy as it may be'),
         (Binding.CLOCK, 'no higher clock was to be planned with'),
     ):
         bound = sum(bool(d.explanation.binding_constraints & limit) for d in decisions)
         if bound:
-            parts.append(f'in {share(bound, len(decisions))} of them {words}')
+            parts.append(f'in {_part(bound, len(decisions))} of them {words}')
     return f'{where}: {joined(parts)}'
+
+
+def _part(amount: int, whole: int) -> str:
+    return 'all' if amount == whole else share(amount, whole)
 
 
 def _mhz(hertz: float) -> str:

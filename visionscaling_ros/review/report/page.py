@@ -63,7 +63,8 @@ def _title(run: RecordedRun, runs: tuple[RecordedRun, ...]) -> str:
     own = [other for other in runs if other.namespace == run.namespace]
     if len(own) == 1:
         return robot
-    return f'{robot}, activation {own.index(run) + 1} of {len(own)}'
+    number = next(n for n, other in enumerate(own, 1) if other is run)
+    return f'{robot}, activation {number} of {len(own)}'
 
 
 def page_of(name: str, sections: list[Section]) -> str:

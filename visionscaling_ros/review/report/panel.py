@@ -14,7 +14,6 @@ from bokeh.models import (
     NumeralTickFormatter,
     Range1d,
 )
-from bokeh.models.annotations import Span
 from bokeh.plotting import figure
 
 from visionscaling_ros.review.report.colours import GREY
@@ -188,15 +187,9 @@ class PanelBuilder:
 
     def marks(self, times_s: Sequence[float]) -> PanelBuilder:
         """Thin lines at moments, such as changes of settings."""
-        for time_s in times_s:
-            self._figure.add_layout(
-                Span(
-                    location=time_s,
-                    dimension='height',
-                    line_color=GREY,
-                    line_dash='dotdash',
-                    line_width=1.2,
-                )
+        if times_s:
+            self._figure.vspan(
+                x=list(times_s), line_color=GREY, line_dash='dotdash', line_width=1.2
             )
         return self
 

@@ -42,10 +42,8 @@ class RunSeries:
         ends: list[float] = []
         follows: list[bool] = []
         self.clock_jumps: list[int] = []
-        self._shifts: list[tuple[float, float]] = []  # from stamp on: added to it
         shift_s = -(self.slots[0].end_s - duration_s(self.slots[0]))
         number = self.slots[0].state.slot - 1
-        self._shifts.append((-math.inf, shift_s))
         for slot in self.slots:
             length_s, before_s = duration_s(slot), ends[-1] if ends else 0.0
             end_s = slot.end_s + shift_s
@@ -94,14 +92,6 @@ class RunSeries:
         return finite(
             self.of(lambda slot: getattr(slot.decision, name) if slot.decision else math.nan)
             * factor
-        )
-
-    def explained(self, name: str) -> Series:
-        """A field of the explanations of the decisions that were in force."""
-        return finite(
-            self.of(
-                lambda slot: getattr(slot.decision.explanation, name) if slot.decision else math.nan
-            )
         )
 
     def believed(self, name: str, factor: float = 1.0) -> Series:
@@ -165,10 +155,6 @@ class RunSeries:
     def stretches(self, flags: Flags) -> list[Stretch]:
         """From when to when flags of slots are true."""
         return stretches(flags, self.begin_s, self.end_s, self.follows)
-
-    def axis_s(self, stamp_s: float) -> float:
-        """A stamp of the robot's clock on the axis of time, within the run [s]."""
-        return min(max(stamp_s - self.origin_s, 0.0), self.last_s)
 
     @cached_property
     def changes(self) -> list[tuple[float, RecordedSettings, RecordedSettings]]:

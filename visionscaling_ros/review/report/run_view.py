@@ -31,6 +31,12 @@ class RunView:
         sources = {reading.power_source for reading in self.side.gpu}
         return sources == {'model'}
 
+    @property
+    def metered(self) -> bool:
+        """True where no power is that of the power model, as far as is known."""
+        sources = {reading.power_source for reading in self.side.gpu}
+        return bool(sources) and not sources & {'model', ''}
+
     @classmethod
     def of(cls, run: RecordedRun, side: SideRecords) -> RunView:
         """View of a run."""

@@ -16,6 +16,7 @@ Stretch = tuple[float, float]
 _TIMES = {1: 'once', 2: 'twice'}
 _NAMED = 3  # stretches told one by one; of more only the longest
 _MINUTES_FROM_S = 120.0
+_TENTHS_BELOW_S = 9.95
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -46,7 +47,9 @@ def was(amount: int) -> str:
 
 
 def moment(time_s: float) -> str:
-    """A time since the begin of the run, such as '31 s' or '12 min 5 s'."""
+    """A time since the begin of the run, such as '0.5 s', '31 s' or '12 min 5 s'."""
+    if 0.0 < time_s < _TENTHS_BELOW_S:
+        return f'{max(time_s, 0.1):.1f}'.removesuffix('.0') + ' s'
     whole_s = round(time_s)
     if whole_s < _MINUTES_FROM_S:
         return f'{whole_s} s'

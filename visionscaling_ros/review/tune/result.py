@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from visionscaling_ros.review.tune.goal import Goal, Limit
 from visionscaling_ros.review.tune.search import Search, Tried
+from visionscaling_ros.review.tune.searched import with_values
 from visionscaling_ros.review.tune.tuned_run import Parts, TunedRun
+from visionscaling_ros.review.whatif.figures import METRIC
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,23 @@ class TuneResult:
     def reached(self) -> bool:
         """The bounds are kept in the slots searched on, with the model's error to spare."""
         return self.best.reaches
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the figures of some run are to be doubted, in words."""
+        words = []
+        for compared in self.compared:
+            run, after = compared.run, compared.after
+            settings = with_values(run.slots.settings, self.best.values)
+            doubt = run.trust.doubt(self.policy, settings, after.known_share)
+            words += [f'In {run.name} it {doubt}.'] * bool(doubt)
+            words += [
+                f'{METRIC[limit.figure].long} was not measured where searched in {run.name}: '
+                'its bound is kept by the model alone, with nothing to spare.'
+                for limit in self.goal.limits
+                if math.isnan(after.margins[limit.figure])
+            ]
+        return tuple(words)
 
     @property
     def missed_when_checked(self) -> tuple[tuple[Compared, Limit], ...]:
@@ -95,13 +115,13 @@ def comments_of(result: TuneResult, bags: Sequence[str], seed: int) -> list[str]
         lines.append(f'{run.name}: expected, by the model, where searched / where checked:')
         for name, metric in goal.figures:
             texts = [metric.text(getattr(part, name)) for part in (after.searched, after.kept_back)]
-            off = metric.text(run.margins[name])
+            off = metric.text(after.margins[name])
             lines.append(f'  {metric.long}: {texts[0]} / {texts[1]}, off by up to {off}')
     lines += [
         f'bound missed where checked: {compared.run.name}: {limit.words}'
         for compared, limit in result.missed_when_checked
     ]
-    return lines
+    return [*lines, *result.doubts]
 
 
 def tune_document(result: TuneResult, bags: Sequence[str], seed: int) -> dict[str, Any]:
@@ -114,6 +134,7 @@ def tune_document(result: TuneResult, bags: Sequence[str], seed: int) -> dict[st
         'reached': result.reached,
         'interrupted': result.interrupted,
         'changes': result.changes,
+        'doubts': list(result.doubts),
         'limits': [
             {'figure': limit.figure, 'value': limit.value, 'excess': excess}
             for limit, excess in zip(result.goal.limits, result.best.excess, strict=True)
@@ -121,7 +142,6 @@ def tune_document(result: TuneResult, bags: Sequence[str], seed: int) -> dict[st
         'runs': [
             {
                 'name': compared.run.name,
-                'margins': compared.run.margins,
                 **{
                     which: dataclasses.asdict(getattr(compared, which))
                     for which in ('measured', 'before', 'after')

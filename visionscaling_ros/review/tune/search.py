@@ -103,17 +103,20 @@ class Search:
         parts = tuple(run.play(self.policy, self.settings(run, values)) for run in self.runs)
         scores = [self.goal.score(part.searched) for part in parts]
         excess = tuple(
-            max(
-                limit.excess(part.searched, run.margins)
-                for run, part in zip(self.runs, parts, strict=True)
-            )
+            max(limit.excess(part.searched, part.margins) for part in parts)
             for limit in self.goal.limits
         )
         return Tried(values, parts, math.fsum(scores) / len(scores), excess)
 
     def _without(self, name: str, on_tried: Callable[[Tried], None]) -> None:
-        """Leave a setting as it was recorded, if that is no worse."""
+        """Leave a setting as it was recorded, if that is no worse.
+
+        But for the target where that was below what is asked for: elsewhere it may matter.
+        """
         best = self.best
+        recorded = [getattr(run.slots.settings, name) for run in self.runs]
+        if name == 'accuracy_target_map' and min(recorded) < self.goal.target_map:
+            return
         values = {key: value for key, value in best.values.items() if key != name}
         tried = self.try_values(values)
         on_tried(tried)

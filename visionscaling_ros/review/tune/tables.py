@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from visionscaling_ros.review.tune.parameter_file import yaml_text
+from visionscaling_ros.review.parameter_file import yaml_text
 from visionscaling_ros.review.tune.result import Compared, TuneResult
 
 
@@ -46,13 +46,13 @@ def _figures(result: TuneResult, compared: Compared) -> Table:
         for which, figures in (('searched', parts.searched), ('checked', parts.kept_back)):
             cells = [metric.text(getattr(figures, name)) for name, metric in names]
             table.add_row(label if which == 'searched' else '', which, *cells)
-    margins = [metric.text(compared.run.margins[name]) for name, metric in names]
+    margins = [metric.text(compared.after.margins[name]) for name, metric in names]
     table.add_row('kept from every bound', '', *margins)
     return table
 
 
 def _verdict(result: TuneResult) -> list[str]:
-    lines = []
+    lines = list(result.doubts)
     if not result.reached:
         missed = [
             f'{limit.words} by {100.0 * excess:.1f} %'

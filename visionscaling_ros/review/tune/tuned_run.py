@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.review.whatif.figures import Figures, figures_of
-from visionscaling_ros.review.whatif.loop_error import loop_error_of
-from visionscaling_ros.review.whatif.model_error import left_out_error, stretches, uncertainty_of
 from visionscaling_ros.review.whatif.run_model import RunModel, fit_model
 from visionscaling_ros.review.whatif.run_slots import RunSlots
 from visionscaling_ros.review.whatif.slot_series import Mask, SlotSeries
+from visionscaling_ros.review.whatif.trust import Trust, trust_in
 
 LEAST_SLOTS = 25
 KEPT_BACK = 0.4  # of the slots, the last ones
@@ -21,10 +21,16 @@ KEPT_BACK = 0.4  # of the slots, the last ones
 
 @dataclass(frozen=True)
 class Parts:
-    """Figures in the slots searched on, and in those kept back."""
+    """Figures in the slots searched on, and in those kept back.
+
+    :param known_share: share of the frames searched on that ran as some in the bag did there.
+    :param margins: what each figure is to keep from its bound, in its own unit; NaN: not known.
+    """
 
     searched: Figures
     kept_back: Figures
+    known_share: float = 1.0
+    margins: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +39,16 @@ class TunedRun:
 
     :param name: of bag and robot, for people.
     :param searched: slots that the model is fitted to and settings are searched on, shape (T,).
-    :param margins: what each figure may be off, found in the slots searched on only.
+    :param trust: found in the slots searched on only.
+    :param margin: how many times the model's error settings are to keep from the bounds.
     """
 
     name: str
     slots: RunSlots
     model: RunModel
     searched: Mask
-    margins: dict[str, float]
+    trust: Trust
+    margin: float
 
     def measured(self) -> Parts:
         """What was really measured."""
@@ -48,13 +56,22 @@ class TunedRun:
 
     def play(self, policy: str, settings: ControlSettings) -> Parts:
         """A policy by settings, from the first slot to the last."""
-        return self._parts_of(self.model.play(policy, settings).series)
+        played = self.model.play(policy, settings)
+        states = played.states[: int(self.searched.sum())]
+        known_share = self.trust.known_share(states)
+        off = self.trust.uncertainty(known_share)
+        return dataclasses.replace(
+            self._parts_of(played.series),
+            known_share=known_share,
+            margins={figure: self.margin * value for figure, value in off.items()},
+        )
 
     def _parts_of(self, series: SlotSeries) -> Parts:
         nothing = np.zeros(len(series))  # regret by other weights is no measure here
-        return Parts(*[
+        searched, kept_back = (
             figures_of(series.part(mask), nothing[mask]) for mask in (self.searched, ~self.searched)
-        ])
+        )
+        return Parts(searched, kept_back)
 
 
 def tuned_run(name: str, slots: RunSlots, *, margin: float, seed: int) -> TunedRun:
@@ -71,15 +88,5 @@ def tuned_run(name: str, slots: RunSlots, *, margin: float, seed: int) -> TunedR
     first = round((1.0 - KEPT_BACK) * len(slots))
     searched = np.arange(len(slots)) < first
     model = fit_model(slots, searched, seed=seed)
-    error = left_out_error(
-        slots,
-        slots.settings,
-        stretches(len(slots), first),
-        np.zeros(len(slots)),
-        of='stretches',
-        seed=seed,
-        among=searched,
-    )
-    off = uncertainty_of(error, None, loop_error_of(model, slots.settings, searched))
-    margins = {figure: margin * value for figure, value in off.items()}
-    return TunedRun(name, slots, model, searched, margins)
+    trust = trust_in(model, slots.settings, np.zeros(len(slots)), searched, seed=seed)
+    return TunedRun(name, slots, model, searched, trust, margin)

@@ -22,11 +22,11 @@ def _run(answer: WhatIf) -> dict[str, Any]:
         'policy': answer.policy,
         'settings': dataclasses.asdict(answer.settings),
         'rows': [_row(row) for row in answer.rows],
-        'model_error': _error(answer.error),
+        'model_error': _error(answer.trust.error),
         'model_error_elsewhere': (
-            None if answer.error_elsewhere is None else _error(answer.error_elsewhere)
+            None if answer.trust.elsewhere is None else _error(answer.trust.elsewhere)
         ),
-        'loop_error': answer.loop_error,
+        'loop_error': answer.trust.loop_error,
         'limits': list(answer.limits),
         'fitted': {
             'power_factor': conditions.power_bias,

@@ -51,22 +51,24 @@ class ModelError:
     by_metric: dict[str, MetricError]
 
 
-def stretches(slots: int, first: int | None = None) -> list[Mask]:
-    """Masks of so many slots that part them, or the ``first`` of them, into stretches."""
-    parted = slots if first is None else first
-    count = max(2, min(STRETCHES, parted // _LEAST_STRETCH))
-    place = np.arange(slots) * count // parted
-    return [place == k for k in range(count)]
+def stretches(among: Mask) -> list[Mask]:
+    """Masks that part the slots of a mask into stretches."""
+    slots = int(among.sum())
+    count = max(2, min(STRETCHES, slots // _LEAST_STRETCH))
+    place = (np.cumsum(among) - 1) * count // slots
+    return [among & (place == k) for k in range(count)]
 
 
-def kinds_run(states: Sequence[SlotState]) -> list[Mask]:
-    """Masks of the slots that mostly ran the same configuration, in the same place.
+def kinds_run(states: Sequence[SlotState], among: Mask) -> list[Mask]:
+    """Masks of the slots, among others, that mostly ran the same configuration in the same place.
 
     Only those of enough slots, with enough others left to fit to; empty: all ran the same.
     """
     kinds = [_kind(state) for state in states]
-    masks = [np.array([kind == own for kind in kinds]) for own in dict.fromkeys(kinds) if own]
-    return [m for m in masks if m.sum() >= _LEAST_KIND and (~m).sum() >= 2 * _LEAST_KIND]
+    masks = [
+        among & np.array([kind == own for kind in kinds]) for own in dict.fromkeys(kinds) if own
+    ]
+    return [m for m in masks if m.sum() >= _LEAST_KIND and (among & ~m).sum() >= 2 * _LEAST_KIND]
 
 
 def left_out_error(
@@ -77,7 +79,7 @@ def left_out_error(
     *,
     of: str,
     seed: int,
-    among: Mask | None = None,
+    among: Mask,
     on_played: Callable[[], None] = lambda: None,
 ) -> ModelError:
     """Errors in slots, each estimated by a model fitted to other slots only.
@@ -86,12 +88,11 @@ def left_out_error(
 
     :param left_out: which slots are left out at a time.
     :param least_cost: cost of the best decision of each slot, shape (T,).
-    :param among: slots that may be fitted to at all; None: every one.
+    :param among: slots that may be fitted to at all, shape (T,).
     """
-    allowed = np.ones(len(slots), np.bool_) if among is None else among
     measured = estimated = slots.measured(settings)
     for mask in left_out:
-        played = fit_model(slots, allowed & ~mask, seed=seed).play_recorded(settings).series
+        played = fit_model(slots, among & ~mask, seed=seed).play_recorded(settings).series
         estimated = estimated.mixed(played, mask)
         on_played()
     estimated = _where_measured(estimated, measured)
@@ -173,28 +174,3 @@ def _kind(state: SlotState) -> tuple[str, int, Origin] | None:
     """What most of a slot's frames ran; None: there were none."""
     most = max(state.processed, key=lambda ran: ran.rate_fps, default=None)
     return None if most is None else (most.model, most.input_size_px, most.origin)
-
-
-def uncertainty_of(
-    error: ModelError,
-    elsewhere: ModelError | None,
-    loop_error: dict[str, float],
-    known_share: float = 1.0,
-) -> dict[str, float]:
-    """What each figure of a policy in the model may be off, by its name, in its own unit.
-
-    :param elsewhere: error in configurations that were not fitted to; None: not known.
-    :param known_share: share of the policy's frames that ran as some in the bag did.
-    """
-    share = 1.0 if math.isnan(known_share) else known_share
-    result = {}
-    for metric in METRICS:
-        inside = error.by_metric[metric.name].uncertainty
-        outside = inside
-        if elsewhere is not None:
-            found = elsewhere.by_metric[metric.name].uncertainty
-            outside = inside if math.isnan(found) else max(inside, found)
-        loop = loop_error[metric.name]
-        result[metric.name] = share * inside + (1.0 - share) * outside
-        result[metric.name] += 0.0 if math.isnan(loop) else loop
-    return result

@@ -17,7 +17,6 @@ from visionscaling_ros.review.whatif.tables import NAMES
 from visionscaling_ros.review.whatif.what_if import MEASURED, RECORDED, Estimate, WhatIf
 from visionscaling_ros.whole_file import whole_file
 
-PICTURES = ('.png', '.pdf', '.svg')
 _PANELS = (
     'power_w', 'energy_j_per_frame', 'processed_fps', 'map', 'latency_local_p95_s',
     'latency_edge_p95_s', 'dropped_fps', 'regret_per_slot',

@@ -115,15 +115,17 @@ class RunModel:
 def fit_model(slots: RunSlots, kept: Mask, *, seed: int = 0) -> RunModel:
     """A model of all slots, fitted to what came of the decisions in those ``kept``.
 
-    Arrivals, uplink, server, round trip and temperature around are taken from every slot, as
-    nobody decided them; the costs of configurations, power and latencies only from those kept.
+    Arrivals, uplink, server and round trip are taken from every slot, as nobody decided them, and
+    temperatures where they tell no thermal model; the costs of configurations, power, heat, losses
+    and latencies only from those kept.
 
     :param seed: of what is random in the model, the error of capacity measurements.
     """
-    points = points_by_slot(slots.states, kept)
+    top_hz = slots.device.clock_levels_hz[-1]
+    points = points_by_slot(slots.states, kept, slots.first_points, top_hz)
     factor, offset_w = fit_power(slots.states, slots.device, kept, slots.slot_s)
     latency = fit_latency(slots.states, points, kept)
-    met, heat = slots.conditions, slots.heat
+    met, heat = slots.conditions, slots.heat(kept)
     temperature_c = filled(met.temperature_c, default=_MILD_C)
     conditions = Conditions(
         trace='recorded',

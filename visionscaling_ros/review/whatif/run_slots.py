@@ -12,11 +12,11 @@ import numpy as np
 
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import SlotDecision, SlotState
+from visionscaling_ros.datatypes import OperatingPoint, SlotDecision, SlotState
 from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.review.recorded_run import RecordedRun
 from visionscaling_ros.review.whatif.run_conditions import RunConditions
-from visionscaling_ros.review.whatif.slot_series import SlotSeries
+from visionscaling_ros.review.whatif.slot_series import Mask, SlotSeries
 from visionscaling_ros.review.whatif.thermal_fit import FittedHeat, fit_heat
 
 LEAST_SLOTS = 10  # of fewer no model is made: it could not be checked on others
@@ -56,11 +56,15 @@ class RunSlots:
         """What the robot met."""
         return RunConditions.of(self.states)
 
-    @cached_property
-    def heat(self) -> FittedHeat | None:
-        """Its thermal model; None where the temperatures tell too little."""
+    @property
+    def first_points(self) -> tuple[OperatingPoint, ...]:
+        """Configurations as they were known before anything was decided, if the bag tells."""
+        return self.run.slots[0].state.operating_points
+
+    def heat(self, kept: Mask) -> FittedHeat | None:
+        """Its thermal model by the slots kept; None where their temperatures tell too little."""
         power_w = np.array([s.power_w for s in self.states], np.float64)
-        return fit_heat(self.conditions.temperature_c, power_w, self.slot_s)
+        return fit_heat(self.conditions.temperature_c, power_w, self.slot_s, kept)
 
     def measured(self, settings: ControlSettings) -> SlotSeries:
         """What was really measured, its cost by ``settings``."""
@@ -111,6 +115,8 @@ def limits_of(slots: RunSlots) -> tuple[str, ...]:
     words = []
     if run.missing_slots:
         words.append(f'{len(run.missing_slots)} slots are not in the bag and left out')
+    if run.untold_slots:
+        words.append(f'{run.untold_slots} slots without settings are left out')
     if run.skipped:
         words.append(f'{sum(run.skipped.values())} messages could not be read')
     if not run.from_start:
@@ -151,6 +157,6 @@ def limits_of(slots: RunSlots) -> tuple[str, ...]:
             'mAP is by the accuracy table, as the target means it; against ground truth it was '
             f'{np.mean(truth):.3f} in the bag'
         )
-    if slots.heat is None:
+    if slots.heat(np.ones(len(slots), np.bool_)) is None:
         words.append('the temperatures tell no thermal model: heat is switched off')
     return tuple(words)

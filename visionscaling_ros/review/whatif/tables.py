@@ -19,6 +19,11 @@ TIMES = (
     'latency_local_mean_s', 'latency_local_p95_s', 'latency_edge_mean_s', 'latency_edge_p95_s',
     'regret_per_slot',
 )  # fmt: skip
+ERRORS = 'Error of the model where it was not fitted, % (bias: of the whole; each: of single slots)'
+BELOW_THE_BEST = (
+    'regret: cost over the best of each slot by itself that meets the target and keeps to the '
+    'limits set; below 0: slots made good for one another, or went past a limit.'
+)
 _WIDE = 136  # columns that all figures take beside each other
 
 
@@ -31,10 +36,13 @@ def print_what_if(console: Console, answer: WhatIf, *, title: str) -> None:
         'not to be told apart. known: share of the frames that ran as some in the bag did.',
         *(f'{DOUBTED} {row.policy} {row.doubt}.' for row in answer.rows if row.doubt),
     ]
+    if any(row.figures.regret_per_slot < 0.0 for row in answer.rows):
+        words.append(BELOW_THE_BEST)
     for line in words:
         console.print(line, markup=False, highlight=False)
-    for names in _groups(console):
-        console.print(_errors(answer, [name for name in names if name != 'regret_per_slot']))
+    for place, names in enumerate(_groups(console)):
+        judged = [name for name in names if name != 'regret_per_slot']
+        console.print(_errors(answer, judged, ERRORS if place == 0 else ''))
     for line in answer.limits:
         console.print(f'- {line}', markup=False, highlight=False)
 
@@ -62,13 +70,10 @@ def _policies(answer: WhatIf, names: Sequence[str], title: str) -> Table:
     return table
 
 
-def _errors(answer: WhatIf, names: Sequence[str]) -> Table:
-    table = _table(
-        'Error of the model where it was not fitted, % (bias: of the whole; each: of single slots)',
-        'left out of the fit',
-        ['', *(METRIC[name].short for name in names)],
-    )
-    for error in (answer.error, answer.error_elsewhere):
+def _errors(answer: WhatIf, names: Sequence[str], title: str) -> Table:
+    headings = ['', *(METRIC[name].short for name in names)]
+    table = _table(title, 'left out of the fit', headings)
+    for error in (answer.trust.error, answer.trust.elsewhere):
         if error is None:
             continue
         for label, kind in (('bias', 'bias_percent'), ('each', 'slot_percent')):

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from visionscaling_ros.control.settings import ControlSettings
-from visionscaling_ros.datatypes import SlotState
 from visionscaling_ros.review.whatif.figures import METRICS, Figures, figures_of
-from visionscaling_ros.review.whatif.loop_error import loop_error_of
-from visionscaling_ros.review.whatif.model_error import (
-    ModelError,
-    kinds_run,
-    left_out_error,
-    stretches,
-    uncertainty_of,
-)
 from visionscaling_ros.review.whatif.run_model import RunModel, fit_model
 from visionscaling_ros.review.whatif.run_slots import RunSlots, limits_of
+from visionscaling_ros.review.whatif.slot_series import Mask
+from visionscaling_ros.review.whatif.trust import Trust, checks_needed, trust_in
 
 MEASURED, RECORDED = 'measured', 'recorded'
-NO_UPLINK = 'would offload, but how much the uplink carries was never measured in the run'
-_PLENTY_BPS = 1e8
-_MEASURED_FPS = 3.0  # added up over slots: of fewer frames a configuration is not measured
 
 
 @dataclass(frozen=True)
@@ -54,11 +43,6 @@ class WhatIf:
     """A run, and what policies would have made of it.
 
     :param rows: measured, recorded, then the policies asked about.
-    :param error: of the model, in stretches of the run it was not fitted to.
-    :param error_elsewhere: the same for configurations it was not fitted to; None: the run has too
-        few of them to tell.
-    :param loop_error: difference between the recorded policy, playing in the model by the settings
-        recorded, and its recorded decisions there: what following its own estimates costs.
     :param limits: what limits what can be said, in words.
     """
 
@@ -66,17 +50,14 @@ class WhatIf:
     policy: str
     settings: ControlSettings
     rows: tuple[Estimate, ...]
-    error: ModelError
-    error_elsewhere: ModelError | None
-    loop_error: dict[str, float]
+    trust: Trust
     limits: tuple[str, ...]
     model: RunModel
 
 
 def plays_needed(slots: RunSlots, policies: Sequence[str]) -> int:
     """How often :func:`what_if` plays the run, for a progress bar."""
-    left_out = len(stretches(len(slots))) + len(kinds_run(slots.states))
-    return left_out + 3 + len(policies)
+    return checks_needed(slots.states, _every(slots)) + 2 + len(policies)
 
 
 def what_if(
@@ -93,26 +74,13 @@ def what_if(
     :param on_played: called whenever the run was played once.
     :raises InvalidValueError: there is no such policy.
     """
-    model = fit_model(slots, np.ones(len(slots), np.bool_), seed=seed)
+    model = fit_model(slots, _every(slots), seed=seed)
     least_cost = model.least_cost(settings)
     on_played()
-
-    def error_in(masks: Sequence[np.ndarray], of: str) -> ModelError:
-        return left_out_error(
-            slots, settings, masks, least_cost, of=of, seed=seed, on_played=on_played
-        )
-
-    parts, kinds = stretches(len(slots)), kinds_run(slots.states)
-    error = error_in(parts, f'each of {len(parts)} stretches')
-    elsewhere = None
-    if kinds:
-        elsewhere = error_in(kinds, f'each of {len(kinds)} configurations')
+    trust = trust_in(model, settings, least_cost, _every(slots), seed=seed, on_played=on_played)
     measured = slots.measured(settings)
     recorded = model.play_recorded(settings)
     on_played()
-    loop_error = loop_error_of(model, settings)
-    on_played()
-    known = _ran(slots.states)
     rows = [
         Estimate(MEASURED, figures_of(measured, least_cost)),
         Estimate(RECORDED, figures_of(recorded.series, least_cost)),
@@ -121,13 +89,13 @@ def what_if(
         played = model.play(name, settings)
         on_played()
         figures = figures_of(played.series, least_cost)
-        share = _known_share(played.states, known)
-        uncertainty = uncertainty_of(error, elsewhere, loop_error, share)
+        share = trust.known_share(played.states)
+        uncertainty = trust.uncertainty(share)
         alike = _alike(figures, rows[1].figures, uncertainty)
-        doubt = NO_UPLINK if _offloads_unknown(model, name, settings) else ''
+        doubt = trust.doubt(name, settings, share)
         rows.append(Estimate(name, figures, share, uncertainty, alike, doubt))
     limits = list(limits_of(slots))
-    if elsewhere is None:
+    if trust.elsewhere is None:
         limits.append(
             'the run kept to one configuration: the error in configurations it did not run '
             'cannot be told'
@@ -137,38 +105,14 @@ def what_if(
         policy=slots.policy,
         settings=settings,
         rows=tuple(rows),
-        error=error,
-        error_elsewhere=elsewhere,
-        loop_error=loop_error,
+        trust=trust,
         limits=tuple(limits),
         model=model,
     )
 
 
-def _offloads_unknown(model: RunModel, policy: str, settings: ControlSettings) -> bool:
-    """Whether a policy would offload over an uplink that was there, but was never measured."""
-    met = model.slots.conditions
-    if met.capacity_known.any() or not met.reachable.any():
-        return False
-    plenty = model.changed(capacity_bps=np.where(met.reachable, _PLENTY_BPS, 0.0))
-    return plenty.play(policy, settings).offloads
-
-
-def _ran(states: Sequence[SlotState]) -> dict[tuple[str, int, int], float]:
-    """Frames/s, added up over slots, of each configuration and place."""
-    ran: dict[tuple[str, int, int], float] = {}
-    for state in states:
-        for a in state.processed:
-            key = a.model, a.input_size_px, int(a.origin)
-            ran[key] = ran.get(key, 0.0) + a.rate_fps
-    return ran
-
-
-def _known_share(states: Sequence[SlotState], known: dict[tuple[str, int, int], float]) -> float:
-    ran = _ran(states)
-    total = sum(ran.values())
-    seen = sum(rate for key, rate in ran.items() if known.get(key, 0.0) >= _MEASURED_FPS)
-    return seen / total if total > 0.0 else math.nan
+def _every(slots: RunSlots) -> Mask:
+    return np.ones(len(slots), np.bool_)
 
 
 def _alike(
