@@ -6,6 +6,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a change that fails is the change's fault.
+# --hypothesis-profile=random looks for new ones.
+settings.register_profile('the_same', derandomize=True)
+settings.register_profile('random', derandomize=False)
+settings.load_profile('the_same')
 
 # A program started in the background of a shell ignores Ctrl-C, one under nohup a closed terminal,
 # and so would all they start.

@@ -161,12 +161,13 @@ def test_types_that_are_not_these_are_skipped_and_named(graph: Any, tmp_path: Pa
     }
 
 
-def test_a_bag_of_ros_1_is_played(graph: Any, tmp_path: Path) -> None:
+def test_a_bag_of_ros_1_is_played_under_other_names(graph: Any, tmp_path: Path) -> None:
     bag = write_rosbag1(tmp_path / 'old.bag')
-    watch = graph.observer.watch('/camera/image_raw', Image, RELIABLE)
+    watch = graph.observer.watch('/chatter', Image, RELIABLE)
     summary = replay(
         graph, bag, '--exclude', '/log', '--rate', 4,
         '--wait-for-subscribers', 600, '--wait-topics', '/camera/*',
+        '--remap', '/camera/image_raw:=/chatter', '/chatter:=/camera/image_raw',
     )  # fmt: skip
     assert summary['published'] == {'/camera/image_raw': 10, '/chatter': 10}
     assert summary['skipped'] == {'/battery': {'type my_robot/msg/Battery is not known here': 10}}

@@ -1,4 +1,4 @@
-"""config/bag_qos.yaml says of every topic what the nodes say."""
+"""config/rosbag2/qos_overrides.yaml says of every topic what the nodes say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 from visionscaling_ros.nodes import topics
 
-FILE = Path(__file__).resolve().parents[2] / 'config' / 'bag_qos.yaml'
+FILE = Path(__file__).resolve().parents[2] / 'config' / 'rosbag2' / 'qos_overrides.yaml'
 OF_CAMERAS = {
     topics.IMAGE_RAW,
     topics.IMAGE_COMPRESSED,

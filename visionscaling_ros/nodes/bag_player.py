@@ -64,7 +64,7 @@ class BagPlayer:
 
     def __enter__(self) -> BagPlayer:
         self._context = Context()
-        rclpy.init(context=self._context)
+        rclpy.init(args=[], context=self._context)  # not the command's: ROS takes from:=to
         self._node = Node(
             'bag_player', context=self._context, enable_rosout=False,
             start_parameter_services=False,

@@ -32,7 +32,7 @@ class Listener:
 
     def __enter__(self) -> Any:
         self._context = Context()
-        rclpy.init(context=self._context)
+        rclpy.init(args=[], context=self._context)  # not the command's: ROS takes from:=to
         self.node = Node(self._name, namespace=self._namespace, context=self._context)
         self.subscribe()
         self._spinning = SpinThread(self.node, self.on_failure)
