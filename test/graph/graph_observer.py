@@ -109,6 +109,10 @@ class Observer:
         """A publisher."""
         return self._spinning.run(lambda: self.node.create_publisher(message_type, topic, qos))
 
+    def withdraw(self, publisher: Publisher) -> None:
+        """Destroy a publisher, and with it what it keeps for those that come later."""
+        self._spinning.run(lambda: self.node.destroy_publisher(publisher))
+
     def every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback``, in the observer's thread, until ``stop``."""
         return self._spinning.run(lambda: self.node.create_timer(period_s, callback))

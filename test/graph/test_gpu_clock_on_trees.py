@@ -13,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from fake_nvml import FakeNvml
 from graph_harness import Graph, Process
 from hardware_trees import agx_orin, bare, orin_nano, pc, tx2
+from rclpy.publisher import Publisher
 from visionscaling_ros.msg import GpuState, SlotDecision
 
 from visionscaling_ros.nodes.topics import DECISION_QOS
@@ -30,7 +31,7 @@ class Robot:
         self.tree = build(graph.folder / 'tree')
         self.original = self.tree.contents()
         self.states = self.observer.watch('gpu_state', GpuState)
-        self._decisions = self.observer.advertise(SlotDecision, 'slot_decision', DECISION_QOS)
+        self._decisions = self._decider()
         self._slots = itertools.count(1)
 
     def start(self, **parameters: Any) -> Process:
@@ -45,6 +46,14 @@ class Robot:
         process = self.graph.start('gpu_clock_node', parameters={**defaults, **parameters})
         self.states.wait()
         return process
+
+    def _decider(self) -> Publisher:
+        return self.observer.advertise(SlotDecision, 'slot_decision', DECISION_QOS)
+
+    def forget_decisions(self) -> None:
+        """A node that starts later is not told of them."""
+        self.observer.withdraw(self._decisions)
+        self._decisions = self._decider()
 
     def decide(self, frequency_hz: float) -> None:
         self._decisions.publish(SlotDecision(slot=next(self._slots), gpu_frequency_hz=frequency_hz))
@@ -155,6 +164,7 @@ def test_kill_9_is_undone_at_the_next_start(robot: Robot) -> None:
     robot.set(306e6)
     node.kill()
     assert robot.limits_hz() == (306e6, 306e6)
+    robot.forget_decisions()
     successor = robot.start()
     successor.wait_for_output('restored')
     assert robot.changed() == set()

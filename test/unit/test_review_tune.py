@@ -22,7 +22,7 @@ from visionscaling_ros.review.recorded_run import read_runs
 from visionscaling_ros.review.tune.goal import Goal
 from visionscaling_ros.review.tune.result import comments_of, result_of
 from visionscaling_ros.review.tune.search import Search
-from visionscaling_ros.review.tune.searched import searched_for, start_values
+from visionscaling_ros.review.tune.searched import first_values, searched_for
 from visionscaling_ros.review.tune.tuned_run import tuned_run
 from visionscaling_ros.review.whatif.figures import figures_of
 from visionscaling_ros.review.whatif.run_slots import run_slots
@@ -91,7 +91,7 @@ def test_checked_figures_are_those_of_the_slots_kept_back(run):
 def test_the_same_seed_finds_the_same(run):
     goal = Goal(0.4, max_power_w=10.5)
     values = [
-        [t.values for t in searched_in(run, goal, trials=4, seed=s, policy='dms').tried]
+        [t.values for t in searched_in(run, goal, trials=10, seed=s, policy='dms').tried]
         for s in (5, 5, 6)
     ]
     assert values[0] == values[1]
@@ -101,8 +101,18 @@ def test_the_same_seed_finds_the_same(run):
 def test_the_recorded_settings_are_tried_first(run):
     goal = Goal(0.4, max_power_w=50.0)
     first = searched_in(run, goal, trials=1).tried[0]
-    assert first.values == start_values(RECORDED, searched_for(META, goal), goal)
+    assert first.values == first_values(RECORDED, searched_for(META, goal), goal)[0]
     assert first.values['weight_rate'] == RECORDED.weight_rate
+
+
+def test_then_other_targets_with_what_was_recorded_are_tried():
+    searched = searched_for(META, Goal(0.4, max_power_w=50.0))
+    given, *others = first_values(RECORDED, searched, Goal(0.4, max_power_w=50.0))
+    targets = [values['accuracy_target_map'] for values in others]
+    assert targets == sorted(set(targets))
+    assert (targets[0], targets[-1]) == (0.4, searched[0].high)
+    for values in others:
+        assert {**values, 'accuracy_target_map': 0.0} == {**given, 'accuracy_target_map': 0.0}
 
 
 def test_what_does_not_matter_is_left_as_recorded(run):

@@ -12,8 +12,8 @@ from visionscaling_ros.errors import VisionScalingError
 from visionscaling_ros.review.tune.goal import Goal
 from visionscaling_ros.review.tune.searched import (
     Searched,
+    first_values,
     searched_for,
-    start_values,
     suggested,
     with_values,
 )
@@ -86,7 +86,8 @@ class Search:
         """
         study = _study(seed)
         searched = self.searched
-        study.enqueue_trial(start_values(self.runs[0].slots.settings, searched, self.goal))
+        for values in first_values(self.runs[0].slots.settings, searched, self.goal):
+            study.enqueue_trial(values)
         for _ in range(trials):
             trial = study.ask()
             tried = self.try_values(suggested(trial, searched))

@@ -9,6 +9,7 @@ from typing import Protocol
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.review.tune.goal import Goal
 
+FIRST_TARGETS = 6  # steps of the accuracy target tried first
 _DIGITS = 3
 MAP_MARGIN = 0.06  # above the accuracy asked for
 _RATE_MARGIN = 1.5  # times the least rate asked for
@@ -73,13 +74,20 @@ def rounded(value: float, searched: Searched) -> float:
     return min(max(float(f'{value:.{_DIGITS}g}'), searched.low), searched.high)
 
 
-def start_values(
+def first_values(
     settings: ControlSettings, searched: tuple[Searched, ...], goal: Goal
-) -> dict[str, float]:
-    """Where the search starts: the settings given, with the target asked for."""
+) -> tuple[dict[str, float], ...]:
+    """Where the search starts: the settings given, then with each of some targets in their place.
+
+    The target matters most, and what was recorded goes with it best as far as anybody knows.
+    """
     values = {s.name: getattr(settings, s.name) for s in searched}
     values['accuracy_target_map'] = max(goal.target_map, values['accuracy_target_map'])
-    return {s.name: min(max(values[s.name], s.low), s.high) for s in searched}
+    given = {s.name: min(max(values[s.name], s.low), s.high) for s in searched}
+    target = next(s for s in searched if s.name == 'accuracy_target_map')
+    step = (target.high - target.low) / FIRST_TARGETS
+    targets = [rounded(target.low + number * step, target) for number in range(FIRST_TARGETS + 1)]
+    return (given, *({**given, target.name: value} for value in targets))
 
 
 def with_values(settings: ControlSettings, values: dict[str, float]) -> ControlSettings:
