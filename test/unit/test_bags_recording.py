@@ -138,6 +138,12 @@ class FrozenDisk:
         self.path.mkdir()
         _run('mkfs.ext4', '-q', str(image))
         _run('mount', '-o', 'loop', str(image), str(self.path))
+        try:  # may be forbidden where mounting is not
+            _run('fsfreeze', '--freeze', str(self.path))
+            _run('fsfreeze', '--unfreeze', str(self.path))
+        except (OSError, subprocess.CalledProcessError):
+            self.close()
+            raise
 
     def freeze(self) -> None:
         words = 'fsfreeze --freeze "$0" && echo frozen && read -r end; fsfreeze --unfreeze "$0"'
@@ -191,7 +197,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FrozenDisk]
     try:
         disk = request.param(tmp_path)
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip('only root may mount a disk')
+        pytest.skip('only root may mount and freeze a disk')
     yield disk
     disk.close()
 
