@@ -19,7 +19,8 @@ from visionscaling_ros.bags.bag_writer import BagWriter
 from visionscaling_ros.bags.message_queue import MessageQueue, Queued
 from visionscaling_ros.bags.recording import GATHER_S, HOLD_NS, Recording
 from visionscaling_ros.bags.topic_choice import COMPRESSED_IMAGE, IMAGE, TopicChoice
-from visionscaling_ros.cli.record import absolute, size_bytes
+from visionscaling_ros.bags.topic_names import absolute
+from visionscaling_ros.cli.record import size_bytes
 from visionscaling_ros.errors import InvalidValueError
 
 MIB = 2**20

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from visionscaling_ros.bags.playback_topics import absolute, is_input
+from visionscaling_ros.bags.playback_topics import is_input
 from visionscaling_ros.bags.stored import BagTopic
 from visionscaling_ros.bags.topic_choice import COMPRESSED_IMAGE, IMAGE
+from visionscaling_ros.bags.topic_names import absolute
 from visionscaling_ros.errors import InvalidValueError
 
 SUFFIX = '/compressed'  # of image_transport

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from visionscaling_ros.bags.bag_reader import BagReader
 from visionscaling_ros.bags.lateness import Lateness
 from visionscaling_ros.bags.playback_clock import PlaybackClock
-from visionscaling_ros.bags.playback_topics import CLOCK, PlayedTopics, absolute
+from visionscaling_ros.bags.playback_topics import CLOCK, PlayedTopics
 from visionscaling_ros.bags.skipped import Skipped
 from visionscaling_ros.bags.stored import BagMessage, BagTopic
+from visionscaling_ros.bags.topic_names import absolute
 from visionscaling_ros.errors import InvalidValueError
 
 NANOSECONDS = 1_000_000_000

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from visionscaling_ros.bags.stored import BagTopic
+from visionscaling_ros.bags.topic_names import absolute
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.installed import PACKAGE
 
@@ -88,8 +89,3 @@ def parse_remappings(texts: Sequence[str]) -> dict[str, str]:
             raise InvalidValueError('remap', text, 'from:=to, two names of topics')
         found[old] = new
     return found
-
-
-def absolute(name: str) -> str:
-    """A name or pattern from the root: some writers leave the first slash out."""
-    return name if name.startswith(('/', '*')) else f'/{name}'

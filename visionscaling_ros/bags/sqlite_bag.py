@@ -61,9 +61,14 @@ class SqliteBag:
         if self.damage:
             skipped.add(self._path.name, f'{DAMAGED}: {self.damage}')
         start_ns = start_ns or 0
-        for _, number, log_ns, data in self._rows(start_ns, skipped):
-            topic = self._names.get(number)
-            if topic is None or (topics is not None and topic.name not in topics):
+        wanted = {
+            number: topic
+            for number, topic in self._names.items()
+            if topics is None or topic.name in topics
+        }
+        for _, number, log_ns, data in self._rows(wanted, start_ns, skipped):
+            topic = wanted.get(number)
+            if topic is None:
                 continue
             if not isinstance(data, bytes) or not isinstance(log_ns, int):
                 skipped.add(topic.name, DAMAGED)
@@ -131,16 +136,19 @@ class SqliteBag:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
-    def _rows(self, start_ns: int, skipped: Skipped) -> Iterator[Row]:
+    def _rows(
+        self, wanted: Collection[int], start_ns: int, skipped: Skipped
+    ) -> Iterator[Row]:
+        """Rows by time, of the topics wanted; of a damaged file of others too."""
         if self.damage:
             yield from self._salvaged(0, skipped)
             return
         last = -1
         try:
             for row in self._database.execute(
-                'SELECT id, topic_id, timestamp, data FROM messages'
-                ' WHERE timestamp >= ? ORDER BY timestamp',
-                (start_ns,),
+                'SELECT id, topic_id, timestamp, data FROM messages WHERE timestamp >= ?'
+                f' AND topic_id IN ({", ".join("?" * len(wanted))}) ORDER BY timestamp',
+                (start_ns, *wanted),
             ):
                 last = row[0]
                 yield row

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.json_file import write_json
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from visionscaling_ros.simulation.suite_result import SuiteResult
 
 HELP = 'simulate policies on uplink traces and in scenarios; regret, energy, rate, accuracy'
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.json_file import write_json
 
 HELP = 'measure pacing, capacity estimate and overhead of the edge bridge, the edge server and more'
-INTERRUPTED = 130
 
 # Modules of trials with NAME, HELP, add_arguments(parser), run(arguments) -> figures and, some of
 # them, plot(figures, folder) -> files. Imported when their part is asked for.

@@ -14,6 +14,7 @@ from visionscaling_ros.cli.data_options import (
     open_data,
     parse_class_map,
 )
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 HELP = 'measure the accuracy of the detectors, on generated pictures or your own'
 GENERATED = 'generated held-out scenes'
 GENERATED_IMAGES = 2000
-INTERRUPTED = 130
 # average precision is an area: it needs the tail of the curve that a robot cuts off
 SCORE_THRESHOLD = 0.01
 

@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED, PIPE_CLOSED
 from visionscaling_ros.errors import VisionScalingError
 
-PIPE_CLOSED = 141  # as shells tell of a program that SIGPIPE ended
 ROS_MODULES = ('rclpy', 'visionscaling_ros.msg', 'rcl_interfaces', 'sensor_msgs')
 # subcommand -> module in this package
 COMMANDS = {
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         namespace = parser.parse_args(arguments)
         return int(namespace.run(namespace))
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # who read it, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED

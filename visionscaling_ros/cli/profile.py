@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.cli.plot_option import add_plot_option, check_plot
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.graph.stop_signals import stop_signals_handled
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from visionscaling_ros.simulation.profile import DeviceProfile
 
 HELP = 'measure every model, input size, engine and clock level of this device; a profile, a plot'
-INTERRUPTED = 130
 DEVICE_FIGURES = ('base_w', 'radio_fixed_w', 'radio_w_per_mbps', 'radio_tail_s')
 RATES = ('arrival_fps', 'full_rate_fps')
 

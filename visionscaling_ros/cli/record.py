@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from visionscaling_ros.bags.topic_names import absolute
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.graph.dds_profile import use_dds_profile
 from visionscaling_ros.graph.stop_signals import stop_signals_handled
@@ -139,11 +140,6 @@ def size_bytes(words: str) -> int:
         if size >= 1.0:
             return int(size)
     raise InvalidValueError('max-size', words, 'a size such as 500M or 2G')
-
-
-def absolute(pattern: str) -> str:
-    """A pattern that may lack its first slash."""
-    return pattern if pattern.startswith(('/', '*')) else f'/{pattern}'
 
 
 def _watch(

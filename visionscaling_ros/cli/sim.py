@@ -10,11 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.control.policy import DEFAULT_POLICY
 from visionscaling_ros.errors import InvalidValueError
 
 HELP = 'simulate one policy on a trace or in a scenario; its slots as CSV, its figures as a table'
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

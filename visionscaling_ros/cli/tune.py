@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.cli.plot_option import add_plot_option, check_plot
 from visionscaling_ros.control.policy import POLICY_NAMES
 from visionscaling_ros.errors import InvalidValueError, VisionScalingError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from visionscaling_ros.review.tune.tuned_run import TunedRun
 
 HELP = 'search targets and weights on recorded runs'
-INTERRUPTED, NOT_REACHED = 130, 1
+NOT_REACHED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

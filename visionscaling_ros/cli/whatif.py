@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visionscaling_ros.cli.exit_status import INTERRUPTED
 from visionscaling_ros.cli.plot_option import add_plot_option, check_plot
 from visionscaling_ros.cli.settings_options import AskedSettings, add_settings_options
 from visionscaling_ros.control.policy import POLICY_NAMES
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 HELP = 'estimate what other policies would have done in a recorded run'
 ALL = 'all'
-INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

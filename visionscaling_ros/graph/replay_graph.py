@@ -9,7 +9,8 @@ from pathlib import Path
 from visionscaling_ros.bags.bag_reader import BagReader, BagTopic
 from visionscaling_ros.bags.image_topics import choose_images
 from visionscaling_ros.bags.message_types import type_name
-from visionscaling_ros.bags.playback_topics import GROUND_TRUTH, absolute
+from visionscaling_ros.bags.playback_topics import GROUND_TRUTH
+from visionscaling_ros.bags.topic_names import absolute
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.graph.descriptions import ProcessDescription, ProgramDescription
 from visionscaling_ros.graph.graphs import robot_graph

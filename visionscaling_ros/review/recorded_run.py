@@ -9,6 +9,7 @@ from typing import Any
 
 from visionscaling_ros.bags.bag_reader import BagMessage, BagReader
 from visionscaling_ros.bags.message_types import type_name
+from visionscaling_ros.bags.topic_names import namespace_of
 from visionscaling_ros.control.device import DeviceModel
 from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import SlotDecision, SlotState
@@ -107,7 +108,7 @@ def read_runs(path: str | Path, namespace: str | None = None) -> tuple[RecordedR
         books: dict[str, _Book] = {}
         topics = {t.name for t in bag.topics if t.message_type in _TAKE}
         for message in bag.messages(topics):
-            robot = message.topic.rpartition('/')[0] or '/'
+            robot = namespace_of(message.topic)
             if namespace is None or robot == namespace:
                 books.setdefault(robot, _Book(robot)).add(bag, message)
         runs = tuple(run for _, book in sorted(books.items()) for run in book.runs())

@@ -28,7 +28,6 @@ _UNEXPLAINED = 'No decision of this run was explained.'
 def decision_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     """Binding constraints, multiplier and the runner-up."""
     series = view.series
-    changes = [at_s for at_s, _, _ in series.changes]
     decisions = [slot.decision for slot in series.slots]
     explained = [d is not None and is_explained(d.explanation) for d in decisions]
     panel = PanelBuilder(
@@ -47,14 +46,13 @@ def decision_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
             },
             BLUE,
         )
-    yield panel.marks(changes).built(_UNEXPLAINED)
+    yield panel.built(_UNEXPLAINED)
     yield (
         PanelBuilder(
             sheet, 'Price of accuracy', 'cost per mAP frame/s',
             'Multiplier of the accuracy constraint: what accuracy was worth to the decision.',
         )
         .line('multiplier', series.decided('multiplier'), PURPLE, decimals=3)
-        .marks(changes)
         .built('No decision is in the bag.')
     )  # fmt: skip
     yield (
@@ -66,6 +64,5 @@ def decision_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         .line('cost more', series.of(
             lambda slot: runner_up_gap(slot.decision) if slot.decision else math.nan
         ), GREEN, decimals=3)
-        .marks(changes)
         .built(_UNEXPLAINED)
     )  # fmt: skip

@@ -18,7 +18,6 @@ def edge_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     """Uplink, and the times the edge takes."""
     series = view.series
     away = series.stretches(series.edge_away)
-    changes = [at_s for at_s, _, _ in series.changes]
     yield (
         PanelBuilder(
             sheet, 'Uplink', 'Mbit/s',
@@ -36,7 +35,6 @@ def edge_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         .line('capacity estimated by the link', series.state('uplink_capacity_bps', 1e-6), GREEN,
               'dotted', decimals=2)
         .line('sent', series.state('uplink_throughput_bps', 1e-6), VERMILION, decimals=2)
-        .marks(changes)
         .built('Nothing is known of the uplink: the bag has no figures of it.')
     )  # fmt: skip
     yield (
@@ -47,7 +45,6 @@ def edge_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         .shade(_AWAY, away)
         .line('round trip', series.state('rtt_s', 1e3), BLUE)
         .line('waiting at the server', series.state('server_queue_s', 1e3), ORANGE, 'dashed')
-        .marks(changes)
         .built('No round trip was measured: the edge server never answered.')
     )  # fmt: skip
 

@@ -21,7 +21,6 @@ _MOST_SHOWN = 8  # configurations with a colour of their own
 def frame_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     """Allocations, fates of frames, drops by reason, and how long frames took."""
     series = view.series
-    changes = [at_s for at_s, _, _ in series.changes]
     yield (
         PanelBuilder(
             sheet, 'Decided allocations', _RATE,
@@ -29,7 +28,6 @@ def frame_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         )
         .stack(_allocations(series))
         .line('frames that arrived', series.state('arrival_fps'), GREY, 'dashed')
-        .marks(changes)
         .built('No decision is in the bag.')
     )  # fmt: skip
     yield (
@@ -44,13 +42,11 @@ def frame_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
             ]
         )
         .line('expected to be processed', series.decided('expected_processed_fps'), GREY, 'dashed')
-        .marks(changes)
         .built('No frames are in the slots.')
     )
     yield (
         PanelBuilder(sheet, 'Drops by reason', 'frames', 'Frames dropped in every slot.')
         .stack(_drops(series), decimals=0)
-        .marks(changes)
         .built('No frame was dropped for a known reason.')
     )
     yield (
@@ -60,7 +56,6 @@ def frame_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         )
         .line('on the robot', series.state('latency_local_p95_s', 1e3), BLUE)
         .line('at the edge', series.state('latency_edge_p95_s', 1e3), ORANGE, 'dashed')
-        .marks(changes)
         .built('No latency was measured: no frame was processed.')
     )  # fmt: skip
 

@@ -23,7 +23,6 @@ from visionscaling_ros.review.report.sheet import Sheet
 def goal_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     """mAP, what is owed of it, cost and regret."""
     series = view.series
-    changes = [at_s for at_s, _, _ in series.changes]
     measured, table, target = series.measured_map, series.table_map, series.target_map
     achieved = np.concatenate([measured, table])
     known = np.concatenate([achieved[np.isfinite(achieved)], target])
@@ -41,7 +40,6 @@ def goal_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         .line('average since the begin, by table', _average(table, frames), GREY, decimals=3)
         .line('measured', measured, PURPLE, decimals=3)
         .line('by table', table, BLUE, decimals=3)
-        .marks(changes)
         .built('The accuracy is not known.')
     )  # fmt: skip
     yield (
@@ -50,7 +48,6 @@ def goal_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
             'How far the frames so far fall short of the target in all; 0: it is met.',
         )
         .line('owed', series.state('cumulative_fit'), VERMILION, decimals=2)
-        .marks(changes)
         .built('Not known.')
     )  # fmt: skip
     yield (
@@ -62,7 +59,6 @@ def goal_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         .line('expected', series.decided('expected_cost'), ORANGE, 'dotted', decimals=3)
         .line('best for the slot', view.optimum, GREEN, 'dashed', decimals=3)
         .line('of the slot', series.state('cost'), BLUE, decimals=3)
-        .marks(changes)
         .built('The cost is not known: it takes the power of every slot.')
     )  # fmt: skip
     yield (
@@ -72,7 +68,6 @@ def goal_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
             'meet the target in it. Below 0: slots made good for others, or missed the target.',
         )
         .line('since the begin', _running(series.state('cost') - view.optimum), PURPLE, decimals=3)
-        .marks(changes)
         .built(f'Regret is not known: {view.no_optimum or "it takes the power of every slot"}.')
     )  # fmt: skip
 

@@ -23,7 +23,6 @@ from visionscaling_ros.review.report.sheet import Sheet
 def machine_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     """GPU clock, utilisation, temperature and power."""
     series = view.series
-    changes = [at_s for at_s, _, _ in series.changes]
     decided_mhz = series.decided('gpu_frequency_hz', 1e-6)
     decided_mhz = np.where(decided_mhz > 0.0, decided_mhz, np.nan)
     levels_mhz = [hz * 1e-6 for hz in series.slots[-1].device.available_frequencies_hz]
@@ -40,7 +39,6 @@ def machine_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     yield (
         clock.line('decided', decided_mhz, ORANGE, 'dashed', decimals=0)
         .line('measured', series.state('gpu_frequency_hz', 1e-6), BLUE, decimals=0)
-        .marks(changes)
         .built('The clock of the GPU is not known.')
     )
     yield (
@@ -49,7 +47,6 @@ def machine_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
         )
         .line('ceiling', series.setting('utilization_ceiling') * 100.0, GREY, 'dotted', decimals=0)
         .line('busy', series.state('gpu_utilization', 100.0), BLUE)
-        .marks(changes)
         .built('The load is not known.')
     )
     temperature_c = series.state('gpu_temperature_c')
@@ -59,14 +56,13 @@ def machine_panels(view: RunView, sheet: Sheet) -> Iterator[Panel]:
     )
     if np.isfinite(temperature_c).any() and np.nanmax(temperature_c) > 0.8 * limit_c.max():
         panel.line('limit', np.where(limit_c > 0.0, limit_c, np.nan), GREY, 'dotted')
-    yield panel.marks(changes).built('The temperature is not known.')
+    yield panel.built('The temperature is not known.')
     yield (
         PanelBuilder(
             sheet, 'Power', 'W', 'Of computer, GPU and radio, and what was expected of it.'
         )
         .line('expected', series.decided('expected_power_w'), ORANGE, 'dashed', decimals=2)
         .line(_power_label(view), series.state('power_w'), GREEN, decimals=2)
-        .marks(changes)
         .built('The power is not known: there was no reading of a meter or model.')
     )  # fmt: skip
 

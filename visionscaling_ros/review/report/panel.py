@@ -185,14 +185,6 @@ class PanelBuilder:
             self._panel.legend.append(LegendEntry(label, 'hatched', GREY))
         return self
 
-    def marks(self, times_s: Sequence[float]) -> PanelBuilder:
-        """Thin lines at moments, such as changes of settings."""
-        if times_s:
-            self._figure.vspan(
-                x=list(times_s), line_color=GREY, line_dash='dotdash', line_width=1.2
-            )
-        return self
-
     def rows(self, rows: Mapping[str, Series], colour: str) -> PanelBuilder:
         """A strip for each name, filled in slots whose value is 1; the first on top."""
         for index, values in enumerate(reversed(list(rows.values()))):
@@ -219,7 +211,7 @@ class PanelBuilder:
         return self
 
     def built(self, missing: str) -> Panel:
-        """The panel; with the sentence ``missing`` in place of a figure without data."""
+        """The panel, changes of settings marked; without data the sentence ``missing`` for it."""
         finite = np.concatenate([np.zeros(0), *[v[np.isfinite(v)] for v in self._seen]])
         if not finite.size:
             self._panel.missing = missing
@@ -231,6 +223,10 @@ class PanelBuilder:
         margin = (_ROOM - 1.0) * spread
         begins_at = low if self._low is not None and lowest >= self._low else low - margin
         self._y_range.start, self._y_range.end = begins_at, low + spread + margin
+        if self._sheet.changes_s:
+            self._figure.vspan(
+                x=self._sheet.changes_s, line_color=GREY, line_dash='dotdash', line_width=1.2
+            )
         self._panel.figure = self._figure
         return self._panel
 

@@ -17,6 +17,7 @@ class Sheet:
     :ivar bars: ``left``, ``right``, a row per slot, and ``row``, its first row in ``lines``.
     :ivar lines: ``t``, two rows per slot and an empty one before a gap.
     :ivar x_range: the stretch of time that is shown.
+    :ivar changes_s: when settings were changed [s].
     """
 
     def __init__(self, series: RunSeries) -> None:
@@ -33,6 +34,7 @@ class Sheet:
         times_s[self._first_rows], times_s[self._first_rows + 1] = series.begin_s, series.end_s
         self.lines = ColumnDataSource(data={'t': _single(times_s)})
         self.x_range = Range1d(start=0.0, end=series.last_s, bounds=(0.0, series.last_s))
+        self.changes_s = [at_s for at_s, _, _ in series.changes]
 
     def add_bar_column(self, values: Series) -> str:
         """Name of a new column of ``bars``; values of shape (T,)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from visionscaling_ros.bags.bag_reader import BagReader
+from visionscaling_ros.bags.topic_names import namespace_of
 from visionscaling_ros.errors import InvalidValueError
 from visionscaling_ros.message_reading import NANOSECONDS, stamp_to_ns
 from visionscaling_ros.review.recorded_run import (
@@ -88,7 +89,7 @@ def _contents(
     kinds = (FRAME_RESULT, GPU_STATE, LINK_STATE)
     topics = {topic.name for topic in bag.topics if topic.message_type in kinds}
     for message in bag.messages(topics):
-        robot = message.topic.rpartition('/')[0] or '/'
+        robot = namespace_of(message.topic)
         if namespace not in {None, robot}:
             continue
         record = records.setdefault(robot, SideRecords())

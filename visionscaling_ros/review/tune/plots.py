@@ -12,15 +12,13 @@ mpl.use('Agg')
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.review.picture import save_picture
 from visionscaling_ros.review.tune.goal import OBJECTIVES
 from visionscaling_ros.review.tune.result import TuneResult
 from visionscaling_ros.review.whatif.figures import METRIC
-from visionscaling_ros.whole_file import whole_file
 
 # Colours of Okabe and Ito, https://jfly.uni-koeln.de/color/
 _REACHES, _MISSES, _BEST, _BEFORE = '#0072B2', '#BBBBBB', '#D55E00', '#000000'
-_DPI = 110
 
 
 def plot_result(path: Path, result: TuneResult) -> None:
@@ -32,13 +30,7 @@ def plot_result(path: Path, result: TuneResult) -> None:
     _draw_progress(left, result)
     _draw_figures(right, result)
     figure.suptitle(f'{result.policy}: {result.goal.words}')
-    try:
-        with whole_file(path) as partial:
-            figure.savefig(partial, dpi=_DPI)
-    except OSError as error:
-        raise InvalidValueError('plot', str(path), f'a file to write ({error})') from error
-    finally:
-        plt.close(figure)
+    save_picture(figure, path)
 
 
 def _draw_progress(axis: Axes, result: TuneResult) -> None:

@@ -11,11 +11,10 @@ mpl.use('Agg')
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from visionscaling_ros.errors import InvalidValueError
+from visionscaling_ros.review.picture import save_picture
 from visionscaling_ros.review.whatif.figures import METRIC
 from visionscaling_ros.review.whatif.tables import NAMES
 from visionscaling_ros.review.whatif.what_if import MEASURED, RECORDED, Estimate, WhatIf
-from visionscaling_ros.whole_file import whole_file
 
 _PANELS = (
     'power_w', 'energy_j_per_frame', 'processed_fps', 'map', 'latency_local_p95_s',
@@ -33,7 +32,6 @@ _TITLES = {
 }
 # Colours of Okabe and Ito, https://jfly.uni-koeln.de/color/
 _MEASURED, _RECORDED, _OTHER, _DOUBTED = '#000000', '#D55E00', '#0072B2', '#BBBBBB'
-_DPI = 110
 
 
 def plot_what_if(path: Path, answers: Sequence[WhatIf]) -> None:
@@ -55,13 +53,7 @@ def plot_what_if(path: Path, answers: Sequence[WhatIf]) -> None:
             own[k].set_yticks(range(len(answer.rows)), [_label(row) for row in answer.rows])
         own[0].set_title(f'{answer.namespace}, recorded: {answer.policy}', loc='left')
     figure.suptitle('What if another policy had decided; whiskers: what the model may be off')
-    try:
-        with whole_file(path) as partial:
-            figure.savefig(partial, dpi=_DPI)
-    except OSError as error:
-        raise InvalidValueError('plot', str(path), f'a file to write ({error})') from error
-    finally:
-        plt.close(figure)
+    save_picture(figure, path)
 
 
 def _draw(axis: Axes, answer: WhatIf, name: str) -> None:
