@@ -6,8 +6,8 @@ from typing import TextIO
 
 from visionscaling_ros.control.forecast import Forecast
 from visionscaling_ros.control.policy import Policy
-from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
+from visionscaling_ros.simulation.wrapped_policy import WrappedPolicy
 
 COLUMNS = (
     'slot', 'arrival_fps', 'processed_local_fps', 'processed_edge_fps', 'dropped_fps',
@@ -19,7 +19,7 @@ HEADER = (*COLUMNS, 'edge_reachable', 'multiplier', 'processed')
 PLACES = {Origin.LOCAL: 'local', Origin.EDGE: 'edge', Origin.SPLIT: 'split'}
 
 
-class SlotLog:
+class SlotLog(WrappedPolicy):
     """A policy that decides as ``inner`` does and writes every slot it observes as a line.
 
     Column names are those of ``SlotState``; ``processed`` lists ``model@size place frames/s``
@@ -27,22 +27,12 @@ class SlotLog:
     """
 
     def __init__(self, inner: Policy, file: TextIO) -> None:
-        self.name = inner.name
+        super().__init__(inner)
         self.slots = 0
-        self._inner = inner
         self._file = file
         self._multiplier = 0.0
         self._decided = False
         file.write(','.join(HEADER) + '\n')
-
-    @property
-    def settings(self) -> ControlSettings:
-        """The inner policy's."""
-        return self._inner.settings
-
-    @settings.setter
-    def settings(self, settings: ControlSettings) -> None:
-        self._inner.settings = settings
 
     def decide(self, forecast: Forecast) -> SlotDecision:
         """What the inner policy decides."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from visionscaling_ros.control.forecast import Forecast
 from visionscaling_ros.control.policy import Policy
-from visionscaling_ros.control.settings import ControlSettings
 from visionscaling_ros.datatypes import Origin, SlotDecision, SlotState
+from visionscaling_ros.simulation.wrapped_policy import WrappedPolicy
 
 
-class WatchedPolicy:
+class WatchedPolicy(WrappedPolicy):
     """A policy that decides as ``inner`` does, and keeps the slots that it decided.
 
     :ivar states: as the inner policy observed them.
@@ -21,21 +21,11 @@ class WatchedPolicy:
     """
 
     def __init__(self, inner: Policy, scale: Mapping[str, float]) -> None:
-        self.name = inner.name
+        super().__init__(inner)
         self.states: list[SlotState] = []
         self.offloads = False
-        self._inner = inner
         self._scale = scale
         self._decided = False
-
-    @property
-    def settings(self) -> ControlSettings:
-        """The inner policy's."""
-        return self._inner.settings
-
-    @settings.setter
-    def settings(self, settings: ControlSettings) -> None:
-        self._inner.settings = settings
 
     def decide(self, forecast: Forecast) -> SlotDecision:
         """What the inner policy decides."""
